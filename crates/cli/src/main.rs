@@ -1,0 +1,2 @@
+//! trailseal.
+fn main() {}
