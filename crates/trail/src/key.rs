@@ -346,7 +346,7 @@ mod tests {
             org in proptest::option::of("o-[a-z0-9]{10,32}"),
             account in "[0-9]{12}", region in "[a-z0-9-]{3,32}", home in "[a-z0-9-]{3,32}",
             trail in "[A-Za-z0-9]([._-][A-Za-z0-9]{1,3}){1,5}",
-            end in 0i64..253_402_300_799, backfill: bool,
+            end in 0i64..253_402_207_200, backfill: bool,
         ) {
             let key = DigestKey {
                 folder: AccountFolder {

@@ -10,18 +10,19 @@ use jiff::tz::Offset;
 
 use crate::ParseError;
 
-/// A point in time: whole seconds since 1970-01-01T00:00:00Z, up to the end of year 9999.
+/// A point in time: whole seconds from 1970-01-01T00:00:00Z to 9999-12-30T22:00:00Z.
 ///
 /// Its text form is `2015-08-17T15:01:31Z`, the one that digests and events use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
-const MAX: i64 = 253_402_300_799;
+/// The last second whose civil time is in year 9999 in every time zone: jiff's own bound.
+const MAX: i64 = 253_402_207_200;
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// 9999-12-31T23:59:59Z.
+    /// 9999-12-30T22:00:00Z.
     pub const MAX: Self = Self(MAX);
 
     /// From seconds since the epoch; clamped to the representable range.
@@ -71,7 +72,7 @@ impl Timestamp {
     }
 
     fn civil(self) -> DateTime {
-        let stamp = jiff::Timestamp::from_second(self.0).expect("clamped to years 1970 to 9999");
+        let stamp = jiff::Timestamp::from_second(self.0).expect("clamped to jiff's range");
         Offset::UTC.to_datetime(stamp)
     }
 
@@ -336,6 +337,16 @@ mod tests {
         for s in ["", "h", "5x", "5m3", "-5m", "99999999999999999999s", "5 m"] {
             assert!(parse_duration(s).is_err(), "{s}");
         }
+    }
+
+    #[test]
+    fn the_extremes_are_printable() {
+        for t in [Timestamp::EPOCH, Timestamp::MAX, Timestamp::from_unix(i64::MAX)] {
+            assert_eq!(t.to_string().parse(), Ok(t));
+            assert_eq!(Timestamp::parse_second_stamp(&t.second_stamp()), Ok(t));
+        }
+        assert_eq!(jiff::Timestamp::MAX.as_second(), MAX);
+        assert!("9999-12-31T00:00:00Z".parse::<Timestamp>().is_err());
     }
 
     proptest::proptest! {

@@ -13,7 +13,7 @@ use trail::ports::{ListEntry, Object, TrailInfo};
 use trail::{AccountId, Region, Sha256, Timestamp, limits};
 
 use crate::chain::{self, ChainId, ChainResult, Content, Context, Parsed, Record, Standing};
-use crate::coverage::State;
+use crate::coverage::{Span, State};
 use crate::discover::{AccountPlace, Lister, Root};
 use crate::encryption::Seen;
 use crate::finding::{Code, Finding, Scope};
@@ -158,13 +158,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The trail that a chain belongs to, when it is known.
+    /// The trail that a chain belongs to, when it is known: by name and home region; that of the
+    /// chain's own account before an organization's or another that delivers here.
     pub(crate) fn trail_of(&self, id: &ChainId) -> Option<&TrailInfo> {
-        self.trails.as_ref()?.iter().find(|t| {
+        let named = |t: &&TrailInfo| {
             t.name == id.trail.as_str()
                 && t.home_region == id.home_region.as_str()
-                && (t.is_organization_trail || t.trail_arn.contains(&format!(":{}:", id.account)))
-        })
+                && self.roots.iter().any(|r| r.bucket == t.s3_bucket_name)
+        };
+        let own = |t: &&TrailInfo| t.trail_arn.contains(&format!(":{}:trail/", id.account));
+        let trails = self.trails.as_ref()?;
+        trails.iter().filter(named).find(own).or_else(|| trails.iter().find(named))
     }
 
     async fn digests(&mut self) {
@@ -406,7 +410,7 @@ impl<'a> Run<'a> {
             chain.result.missing += 1;
             if !key.backfill {
                 chain.result.begins = Some(chain.result.begins.map_or(from, |b| b.min(from)));
-                let span = crate::coverage::Span { from, to: key.end, state: State::Missing };
+                let span = Span { from, to: key.end, state: State::Missing };
                 chain.result.spans.push(span);
             }
         }
@@ -564,6 +568,10 @@ impl<'a> Run<'a> {
             coverage.has_chain |= !chain.backfill;
             let proven = chain.result.spans.iter().filter(|s| s.state == State::Proven);
             coverage.proven.extend(proven.map(|s| (s.from, s.to)));
+            let lost =
+                |s: &&Span| matches!(s.state, State::Missing | State::Invalid | State::Unreadable);
+            let lost = chain.result.spans.iter().filter(lost);
+            coverage.lost.extend(lost.map(|s| (s.from, s.to)));
             coverage.begins = coverage.begins.into_iter().chain(chain.result.begins).min();
             let ends = chain.records.iter().filter_map(|r| r.parsed()).map(|p| p.end);
             coverage.newest = coverage.newest.into_iter().chain(ends).max();

@@ -21,6 +21,8 @@ const PLAIN_COPY_TAIL: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Coverage {
     /// Proven time of all its chains, in order.
     pub(crate) proven: Vec<(Timestamp, Timestamp)>,
+    /// Time whose digests are lost. Its logs were named once, and nobody can say which.
+    pub(crate) lost: Vec<(Timestamp, Timestamp)>,
     /// Whether any chain is there at all.
     pub(crate) has_chain: bool,
     /// Where the chains begin.
@@ -144,7 +146,8 @@ impl Sweep<'_> {
         let inside = |(from, to): &(Timestamp, Timestamp)| {
             *from - STAMP_SLACK <= stamp && stamp <= *to + STAMP_SLACK
         };
-        let proven = coverage.proven.iter().any(inside);
+        let lost = coverage.lost.iter().any(|(from, to)| *from < stamp && stamp <= *to);
+        let proven = !lost && coverage.proven.iter().any(inside);
         let kind_known =
             key.kind.as_str() == "CloudTrail" || coverage.kinds.contains(key.kind.as_str());
         let plain = self.sidecar == Some(false) && age.is_none();
@@ -162,7 +165,7 @@ impl Sweep<'_> {
         }
         // The stretch after the newest digest is still being written.
         let after_newest = coverage.newest.is_some_and(|t| stamp + STAMP_SLACK > t);
-        if coverage.has_chain && after_newest && younger(self.grace) {
+        if coverage.has_chain && after_newest && !lost && younger(self.grace) {
             return Verdict::Pending;
         }
         Verdict::Undigested
@@ -207,6 +210,7 @@ mod tests {
             newest: proven.last().map(|p| p.1),
             has_chain: !proven.is_empty(),
             proven,
+            lost: Vec::new(),
             kinds: BTreeSet::new(),
         };
         let entries: Vec<_> = entries
