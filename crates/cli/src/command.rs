@@ -1,0 +1,10 @@
+//! The commands.
+
+pub(crate) mod deliver;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod keys;
+pub(crate) mod meta;
+pub(crate) mod mirror;
+pub(crate) mod status;
+pub(crate) mod verify;

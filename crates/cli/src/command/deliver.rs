@@ -1,0 +1,251 @@
+//! `deliver`: events from files, once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use encryptor::spool_key::SpoolKey;
+use local::{PemSigner, Store, SystemClock};
+use producer::{Cutting, Delivery, Destination, Input, Ports, Summary};
+use trail::name::{KeyArn, KeyRef, TrailArn};
+use trail::ports::{Clock as _, KeyService as _, Sealer, SigningKeys, TrailInfo, Trails as _};
+
+use crate::args::{Deliver, Global};
+use crate::config::{Config, Sse};
+use crate::error::CliError;
+use crate::output::{counted, grouped};
+use crate::progress::Bar;
+use crate::{backend, output};
+
+pub(crate) async fn run(global: &Global, options: &Deliver) -> Result<u8, CliError> {
+    let config = Config::read(&options.config, &options.set, |name| std::env::var(name).ok())?;
+    if options.events.is_empty() {
+        return Err(CliError::usage("give files of events, or - for standard input"));
+    }
+    let inputs: Result<Vec<Input>, _> = options.events.iter().map(|p| Input::open(p)).collect();
+    let inputs = inputs?;
+    let store = backend::open_store(global, Some(&config.trail.account), true)?;
+    let bar = Arc::new(Bar::new());
+    let summary = deliver(&store, &config, options.replay, inputs, bar.clone()).await;
+    bar.finish();
+    let summary = summary?;
+    if options.json {
+        let mut json = serde_json::to_string_pretty(&summary).unwrap_or_default();
+        json.push('\n');
+        output::print(&json)?;
+    } else {
+        output::print(&text(&summary, &config))?;
+    }
+    Ok(u8::from(summary.rejected > 0))
+}
+
+/// Delivers to the embedded store, having made there what it lacks.
+pub(crate) async fn deliver(
+    store: &Store,
+    config: &Config,
+    replay: bool,
+    inputs: Vec<Input>,
+    bar: Arc<Bar>,
+) -> Result<Summary, CliError> {
+    let keys = signing_keys(store, config)?;
+    let prepared = prepare(store, config).await?;
+    bar.start("events", 0);
+    let ports = Ports {
+        store: Arc::new(store.clone()),
+        keys,
+        clock: Arc::new(SystemClock),
+        sealer: sealer(config)?,
+    };
+    let config = producer::Config { replay, ..prepared };
+    Ok(Delivery::new(config, ports).observed_by(bar).run(inputs).await?)
+}
+
+/// Resolves the key, then makes bucket and trail; a key that cannot be used is refused before
+/// anything is written.
+async fn prepare(store: &Store, config: &Config) -> Result<producer::Config, CliError> {
+    let (bucket, prefix) = config.bucket_and_prefix().map_err(CliError::usage)?;
+    let region = &config.destination.region;
+    if let Some(owner) = &config.destination.expected_owner
+        && owner != store.account()
+    {
+        return Err(CliError::usage(format!(
+            "destination.expected_owner is {owner}, but the store belongs to {}",
+            store.account()
+        )));
+    }
+    let known = store.buckets()?.into_iter().find(|(name, _)| name == bucket.as_str());
+    if let Some((_, found)) = known.filter(|(_, found)| found != region) {
+        return Err(CliError::usage(format!(
+            "destination.region is {region}, but bucket {bucket} is in {found}"
+        )));
+    }
+    let key = match (config.uses_kms(), &config.encryption.kms_key) {
+        (true, Some(key)) => Some(kms_key(store, config, key).await?),
+        _ => None,
+    };
+    let arn = TrailArn::new(
+        config.trail.account.clone(),
+        config.trail.home_region.clone(),
+        config.trail.name.clone(),
+    );
+    let sse = |mode: Sse| match (mode, &key) {
+        (Sse::SseKms, Some(key)) => {
+            producer::Sse::Kms { key: key.clone(), bucket_key: config.encryption.bucket_key }
+        }
+        _ => producer::Sse::S3,
+    };
+    let logs = sse(config.encryption.logs);
+    if store.create_bucket(bucket.as_str(), region)? {
+        output::note(&format!("made bucket {bucket} in {region}"));
+    }
+    let trail = trail_info(config, &arn, bucket.as_str(), &prefix, &logs);
+    make_trail(store, &trail).await?;
+    Ok(producer::Config {
+        trail: arn,
+        organization: config.trail.organization.clone(),
+        destination: Destination { bucket, prefix, region: region.clone() },
+        digests: sse(config.encryption.digests),
+        logs,
+        cutting: Cutting {
+            flush_interval: config.delivery.flush_interval,
+            max_log_size: usize::try_from(config.delivery.max_log_size).unwrap_or(usize::MAX),
+            digest_interval: config.delivery.digest_interval,
+            ..Cutting::default()
+        },
+        spool: config.path(&config.spool.path),
+        replay: false,
+        run: run_name()?,
+        retry: producer::Retry::default(),
+    })
+}
+
+/// `20261123T120000Z-1a2b3c4d`: sorts by time, and no two runs share one.
+fn run_name() -> Result<String, CliError> {
+    let random: [u8; 4] = encryptor::keys::random().map_err(trail::error::KeyError::from)?;
+    let random: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    Ok(format!("{}-{random}", SystemClock.now().second_stamp()))
+}
+
+/// The configured key; one that an alias should name is made when it is not there.
+async fn kms_key(store: &Store, config: &Config, key: &str) -> Result<KeyArn, CliError> {
+    let region = &config.destination.region;
+    match store.describe_key(region, key).await {
+        Ok(info) if info.state == "Enabled" => Ok(info.arn),
+        Ok(info) => Err(CliError::usage(format!(
+            "encryption.kms_key: {} is {}; enable it or name another",
+            info.arn, info.state
+        ))),
+        Err(trail::error::KeyError::NotFound { .. })
+            if matches!(key.parse(), Ok(KeyRef::Alias { .. })) =>
+        {
+            let made = store.create_key(region)?;
+            let name = key.rsplit_once("alias/").map_or(key, |(_, name)| name);
+            store.create_alias(region, &format!("alias/{name}"), &made.id)?;
+            output::note(&format!("made KMS key {made} behind alias/{name}"));
+            Ok(made)
+        }
+        Err(e) => Err(CliError::usage(format!("encryption.kms_key: {e}"))),
+    }
+}
+
+fn trail_info(
+    config: &Config,
+    arn: &TrailArn,
+    bucket: &str,
+    prefix: &str,
+    logs: &producer::Sse,
+) -> TrailInfo {
+    TrailInfo {
+        name: arn.name.to_string(),
+        s3_bucket_name: bucket.to_owned(),
+        s3_key_prefix: (!prefix.is_empty()).then(|| prefix.to_owned()),
+        include_global_service_events: true,
+        is_multi_region_trail: true,
+        home_region: arn.home_region.to_string(),
+        trail_arn: arn.to_string(),
+        log_file_validation_enabled: true,
+        kms_key_id: match logs {
+            producer::Sse::Kms { key, .. } => Some(key.to_string()),
+            producer::Sse::S3 => None,
+        },
+        is_organization_trail: config.trail.organization.is_some(),
+    }
+}
+
+/// Makes the trail, or brings its settings up to the configuration's.
+async fn make_trail(store: &Store, trail: &TrailInfo) -> Result<(), CliError> {
+    let known = store.describe_trails().await?.into_iter().find(|t| t.trail_arn == trail.trail_arn);
+    match known {
+        None if store.put_trail(trail)? => output::note(&format!("made trail {}", trail.trail_arn)),
+        Some(known) if known != *trail => {
+            store.replace_trail(trail)?;
+            output::note(&format!(
+                "changed trail {} to the configuration's settings",
+                trail.trail_arn
+            ));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn signing_keys(store: &Store, config: &Config) -> Result<Arc<dyn SigningKeys>, CliError> {
+    let key = config.signing.key.as_str();
+    if key == "store" {
+        return Ok(Arc::new(store.signing_keys()));
+    }
+    if let Some(path) = key.strip_prefix("file:") {
+        let path = config.path(Path::new(path));
+        let pem = std::fs::read_to_string(&path)
+            .map_err(|e| CliError::file("cannot read signing.key", &path, e))?;
+        let signer = PemSigner::new(&pem, Some(store))
+            .map_err(|e| CliError::usage(format!("signing.key {}: {e}", path.display())))?;
+        return Ok(Arc::new(signer));
+    }
+    let what = if key.starts_with("arn:") {
+        "KMS signing keys need AWS, which this version cannot reach"
+    } else {
+        "expected store or file:PATH.pem"
+    };
+    Err(CliError::usage(format!("signing.key {key:?}: {what}")))
+}
+
+/// The spool's sealer; its key lies in the spool, readable by its owner alone.
+fn sealer(config: &Config) -> Result<Arc<dyn Sealer>, CliError> {
+    if !config.spool.encrypt {
+        return Ok(Arc::new(Plain));
+    }
+    let spool: PathBuf = config.path(&config.spool.path);
+    let key = local::spool_key(&spool)?;
+    Ok(Arc::new(SpoolKey::new(key)))
+}
+
+/// `spool.encrypt = false`: what lies in the spool is as it is.
+struct Plain;
+
+impl Sealer for Plain {
+    fn seal(&self, _: &str, plaintext: &[u8]) -> Result<Vec<u8>, trail::error::KeyError> {
+        Ok(plaintext.to_vec())
+    }
+    fn open(&self, _: &str, sealed: &[u8]) -> Result<Vec<u8>, trail::error::KeyError> {
+        Ok(sealed.to_vec())
+    }
+}
+
+fn text(summary: &Summary, config: &Config) -> String {
+    let mut out = format!(
+        "{} delivered in {} and {} to {}\n",
+        counted(summary.delivered, "event"),
+        counted(summary.logs, "log file"),
+        counted(summary.digests, "digest"),
+        config.destination.url
+    );
+    if summary.already_delivered > 0 {
+        let n = grouped(summary.already_delivered);
+        out.push_str(&format!("{n} of an interrupted run were delivered already\n"));
+    }
+    if let (Some(path), true) = (&summary.rejects, summary.rejected > 0) {
+        let n = counted(summary.rejected, "line");
+        out.push_str(&format!("{n} rejected: see {}\n", path.display()));
+    }
+    out
+}
