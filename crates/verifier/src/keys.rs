@@ -47,6 +47,8 @@ pub struct KeyRing {
     by_fingerprint: BTreeMap<String, Vec<KnownKey>>,
     /// Regions whose complete list the API gave.
     live: BTreeSet<Region>,
+    /// Regions whose list the API refused, and why.
+    refused: BTreeMap<Region, String>,
 }
 
 impl KeyRing {
@@ -72,9 +74,7 @@ impl KeyRing {
                     }));
                 }
                 Err(e) => {
-                    let scope = Scope { region: Some(region.clone()), ..Scope::default() };
-                    let message = format!("the public keys of {region} could not be listed: {e}");
-                    findings.push(Finding::new(Code::KeysUnavailable, &scope, message));
+                    ring.refused.insert(region.clone(), e.to_string());
                 }
             }
         }
@@ -117,6 +117,15 @@ impl KeyRing {
     #[must_use]
     pub fn is_complete(&self, region: &Region) -> bool {
         self.live.contains(region)
+    }
+
+    /// The finding for a region of which there is no key at all.
+    #[must_use]
+    pub fn unavailable(&self, region: &Region) -> Finding {
+        let scope = Scope { region: Some(region.clone()), ..Scope::default() };
+        let why = self.refused.get(region).map_or("none were given", String::as_str);
+        let message = format!("there are no public keys of {region} to verify with: {why}");
+        Finding::new(Code::KeysUnavailable, &scope, message)
     }
 
     /// Whether there is any key that may sign for `region`.
