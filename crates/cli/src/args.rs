@@ -53,6 +53,7 @@ pub(crate) enum Color {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one is made per process")]
 pub(crate) enum Command {
     /// Show the whole pipeline on an embedded store: deliver, verify, tamper, verify again
     #[command(after_help = "Example: trailseal demo /tmp/demo")]

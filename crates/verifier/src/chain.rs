@@ -179,12 +179,13 @@ pub fn check(records: &[Record], context: &Context<'_>) -> ChainResult {
 pub fn check_backfill(records: &[Record], context: &Context<'_>) -> ChainResult {
     let mut walk = Walk::new(records, context);
     walk.authenticate_all();
-    for index in 0..records.len() {
+    for (index, record) in records.iter().enumerate() {
         walk.out.reached[index] = true;
-        let previous = records[index].parsed().and_then(|p| p.body.previous());
-        let Some((bucket, key)) = previous else { continue };
-        if let Some(&older) = walk.by_address.get(&(bucket, key)) {
-            walk.compare_link(index, older);
+        walk.out.findings.extend(walk.faults[index].take());
+        let Some((bucket, key)) = record.parsed().and_then(|p| p.body.previous()) else { continue };
+        match walk.by_address.get(&(bucket, key)) {
+            Some(&older) => walk.compare_link(index, older),
+            None => walk.backfill_predecessor(index, bucket, key),
         }
     }
     walk.out.findings.iter_mut().for_each(|f| f.backfill = true);

@@ -398,7 +398,7 @@ fn count_digests(chain: &Chain, counts: &mut DigestCounts) {
         }
         match standing {
             Some(Standing::Authentic) if !accused.contains(record.uri().as_str()) => {
-                counts.valid += 1
+                counts.valid += 1;
             }
             Some(Standing::Unreadable) => counts.unreadable += 1,
             _ => counts.invalid += 1,

@@ -227,6 +227,24 @@ impl Walk<'_> {
         Some(older)
     }
 
+    /// A backfill digest's predecessor that is not there: missing when an older one survives, or
+    /// when it is known to have been there; else it may have expired.
+    pub(super) fn backfill_predecessor(&mut self, index: usize, bucket: &str, key: &str) {
+        let authentic = self.out.standing[index] == Some(Standing::Authentic);
+        let named = key.parse::<DigestKey>().ok();
+        let older = |k: &DigestKey| self.records.iter().any(|r| r.key.end < k.end);
+        let missing = named.as_ref().is_some_and(older) || self.context.known.contains(key);
+        if authentic && missing {
+            let message =
+                "the next backfill digest names it as its predecessor, and it is not there";
+            let finding = Finding::new(Code::DigestMissing, &self.scope, message)
+                .object(format!("s3://{bucket}/{key}"))
+                .digest(self.records[index].uri());
+            self.out.findings.push(finding);
+            self.out.missing += 1;
+        }
+    }
+
     /// A valid digest's word about its predecessor against the predecessor itself. When the
     /// predecessor is not authentic, that is the cause and already a finding.
     pub(super) fn compare_link(&mut self, index: usize, older: usize) {
