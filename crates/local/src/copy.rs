@@ -12,7 +12,8 @@ use trail::Region;
 use trail::error::StoreError;
 use trail::limits::{LIST_PAGE_KEYS, SIDECAR_BYTES_MAX, SMALL_FILE_BYTES_MAX};
 use trail::ports::{
-    ListEntry, ListPage, ListRequest, Object, ObjectMeta, ObjectStore, PutReceipt, PutRequest,
+    BlockingRead, ListEntry, ListPage, ListRequest, Object, ObjectMeta, ObjectStore, PutReceipt,
+    PutRequest,
 };
 use trail::public_key::PublicKeyList;
 
@@ -332,6 +333,16 @@ impl ObjectStore for OfflineCopy {
     ) -> Result<PutReceipt, StoreError> {
         let reason = "an offline copy is read only".to_owned();
         Err(StoreError::Invalid { what: format!("s3://{bucket}/{key}"), reason })
+    }
+
+    fn blocking(&self) -> Option<&dyn BlockingRead> {
+        Some(self)
+    }
+}
+
+impl BlockingRead for OfflineCopy {
+    fn get_blocking(&self, bucket: &str, key: &str, bound: u64) -> Result<Object, StoreError> {
+        self.inner.get(bucket, key, bound)
     }
 }
 

@@ -17,8 +17,8 @@ use trail::error::{KeyError, StoreError};
 use trail::limits::USER_METADATA_BYTES_MAX;
 use trail::name::partition_of;
 use trail::ports::{
-    ETag, ListEntry, ListPage, ListRequest, Object, ObjectMeta, ObjectStore, Pairs, Precondition,
-    PutReceipt, PutRequest, SseAlgorithm, SseRequest, SseState,
+    BlockingRead, ETag, ListEntry, ListPage, ListRequest, Object, ObjectMeta, ObjectStore, Pairs,
+    Precondition, PutReceipt, PutRequest, SseAlgorithm, SseRequest, SseState,
 };
 use trail::{Region, Sha256, Timestamp};
 
@@ -442,5 +442,15 @@ impl ObjectStore for Store {
         put: PutRequest,
     ) -> Result<PutReceipt, StoreError> {
         self.run(bucket, key, move |inner, name| inner.put(name, &put)).await
+    }
+
+    fn blocking(&self) -> Option<&dyn BlockingRead> {
+        Some(self)
+    }
+}
+
+impl BlockingRead for Store {
+    fn get_blocking(&self, bucket: &str, key: &str, bound: u64) -> Result<Object, StoreError> {
+        self.inner.get(Name { bucket, key }, bound)
     }
 }

@@ -203,6 +203,21 @@ pub trait ObjectStore: Send + Sync {
     /// Writes an object, durably, if the precondition holds.
     async fn put(&self, bucket: &str, key: &str, put: PutRequest)
     -> Result<PutReceipt, StoreError>;
+
+    /// The same reads without leaving the calling thread, where there is no network to wait for.
+    /// Whoever reads many small objects and may block saves two changes of thread for each.
+    fn blocking(&self) -> Option<&dyn BlockingRead> {
+        None
+    }
+}
+
+/// Reads that block the calling thread, which must be one that may.
+pub trait BlockingRead {
+    /// As [`ObjectStore::get`].
+    ///
+    /// # Errors
+    /// As [`ObjectStore::get`].
+    fn get_blocking(&self, bucket: &str, key: &str, bound: u64) -> Result<Object, StoreError>;
 }
 
 /// A data key, fresh from the key service.

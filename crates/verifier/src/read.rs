@@ -2,7 +2,7 @@
 //!
 //! What is in flight is bounded by the number of tasks, never by the number of objects.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use trail::error::ErrorClass;
@@ -46,6 +46,9 @@ where
     T: Send + 'static,
     O: Send + 'static,
 {
+    if store.blocking().is_some() {
+        return read_blocking(store, items, bound, load, work).await;
+    }
     let count = items.len();
     let fetchers = load.fetchers.min(count).max(1);
     let (todo, next) = async_channel::bounded(count.max(1));
@@ -84,8 +87,47 @@ where
         });
     }
     drop(ready);
-    let mut results: Vec<(usize, O)> = working.join_all().await.into_iter().flatten().collect();
+    let results = in_order(working.join_all().await);
     fetching.join_all().await;
+    results
+}
+
+/// The same for stores in local files: whoever works on an object reads it, too.
+async fn read_blocking<T, O>(
+    store: &Arc<dyn ObjectStore>,
+    items: Vec<(Place, T)>,
+    bound: u64,
+    load: &Load,
+    work: impl Fn(T, Result<Object, StoreError>) -> O + Send + Sync + 'static,
+) -> Vec<O>
+where
+    T: Send + 'static,
+    O: Send + 'static,
+{
+    let count = items.len();
+    let work = Arc::new(work);
+    let queue = Arc::new(Mutex::new(items.into_iter().enumerate()));
+    let mut working = tokio::task::JoinSet::new();
+    for _ in 0..load.workers.min(count) {
+        let (store, queue, work) = (Arc::clone(store), Arc::clone(&queue), Arc::clone(&work));
+        let progress = Arc::clone(&load.progress);
+        working.spawn_blocking(move || {
+            let mut out = Vec::new();
+            let next = || queue.lock().unwrap_or_else(|e| e.into_inner()).next();
+            while let (Some((index, (place, item))), Some(reader)) = (next(), store.blocking()) {
+                let object = reader.get_blocking(&place.bucket, &place.key, bound);
+                let bytes = object.as_ref().map_or(0, |o| o.body.len() as u64);
+                out.push((index, work(item, object)));
+                progress.done(bytes);
+            }
+            out
+        });
+    }
+    in_order(working.join_all().await)
+}
+
+fn in_order<O>(parts: Vec<Vec<(usize, O)>>) -> Vec<O> {
+    let mut results: Vec<(usize, O)> = parts.into_iter().flatten().collect();
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, out)| out).collect()
 }
