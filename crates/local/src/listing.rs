@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use trail::error::StoreError;
 use trail::limits::LIST_PAGE_KEYS;
@@ -15,7 +15,10 @@ use trail::ports::{ListEntry, ListPage};
 use crate::files::FileError;
 use crate::key_path::{Kind, folder_path, unescape};
 
-type Describe<'a> = dyn Fn(&Path, String) -> Result<Option<ListEntry>, StoreError> + 'a;
+type Describe<'a> = dyn Fn(&Path, String) -> Result<Option<ListEntry>, StoreError> + Sync + 'a;
+
+/// Files of a page from which their headers are read on all cores.
+const MANY: usize = 64;
 
 /// What the walk compares keys with.
 pub(crate) struct Walk<'a> {
@@ -24,6 +27,14 @@ pub(crate) struct Walk<'a> {
     pub(crate) delimiter: bool,
     /// Reads an object's size and date; None when it has gone.
     pub(crate) describe: &'a Describe<'a>,
+}
+
+/// What belongs to a page, before its files are looked into.
+#[derive(Default)]
+struct Found {
+    files: Vec<(String, PathBuf)>,
+    prefixes: Vec<String>,
+    last: String,
 }
 
 enum Step {
@@ -44,24 +55,41 @@ impl Walk<'_> {
                 Err(_) => return Ok(page),
             },
         };
-        let mut last = String::new();
-        if matches!(self.directory(&dir, base, &mut page, &mut last)?, Step::Full) {
-            page.next = Some(last);
+        let mut found = Found::default();
+        if matches!(self.directory(&dir, base, &mut found)?, Step::Full) {
+            page.next = Some(found.last);
         }
+        page.prefixes = found.prefixes;
+        page.entries = self.describe_all(found.files)?;
         Ok(page)
     }
 
-    fn directory(
-        &self,
-        dir: &Path,
-        base: &str,
-        page: &mut ListPage,
-        last: &mut String,
-    ) -> Result<Step, StoreError> {
+    /// Reading and authenticating a header takes longer than finding its file.
+    fn describe_all(&self, files: Vec<(String, PathBuf)>) -> Result<Vec<ListEntry>, StoreError> {
+        let each = |files: &[(String, PathBuf)]| -> Result<Vec<ListEntry>, StoreError> {
+            let described = files.iter().map(|(key, path)| (self.describe)(path, key.clone()));
+            described.filter_map(Result::transpose).collect()
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if files.len() < MANY || cores == 1 {
+            return each(&files);
+        }
+        let parts = std::thread::scope(|scope| {
+            let chunks = files.chunks(files.len().div_ceil(cores));
+            let threads: Vec<_> = chunks.map(|chunk| scope.spawn(|| each(chunk))).collect();
+            threads
+                .into_iter()
+                .map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        Ok(parts?.into_iter().flatten().collect())
+    }
+
+    fn directory(&self, dir: &Path, base: &str, found: &mut Found) -> Result<Step, StoreError> {
         for (key, path, kind) in self.children(dir, base)? {
             let folded = kind == Kind::Directory && self.delimiter && key.len() > self.prefix.len();
             if kind == Kind::Directory && !folded {
-                if let Step::Full = self.directory(&path, &key, page, last)? {
+                if let Step::Full = self.directory(&path, &key, found)? {
                     return Ok(Step::Full);
                 }
                 continue;
@@ -69,15 +97,14 @@ impl Walk<'_> {
             if folded && (key == self.start_after || !self.any_key(&path, &key)?) {
                 continue;
             }
-            if page.entries.len() + page.prefixes.len() == LIST_PAGE_KEYS {
+            if found.files.len() + found.prefixes.len() == LIST_PAGE_KEYS {
                 return Ok(Step::Full);
             }
+            found.last.clone_from(&key);
             if folded {
-                last.clone_from(&key);
-                page.prefixes.push(key);
-            } else if let Some(entry) = (self.describe)(&path, key)? {
-                last.clone_from(&entry.key);
-                page.entries.push(entry);
+                found.prefixes.push(key);
+            } else {
+                found.files.push((key, path));
             }
         }
         Ok(Step::GoOn)
@@ -94,11 +121,7 @@ impl Walk<'_> {
     }
 
     /// What in `dir` can hold keys of this listing, in order.
-    fn children(
-        &self,
-        dir: &Path,
-        base: &str,
-    ) -> Result<Vec<(String, std::path::PathBuf, Kind)>, StoreError> {
+    fn children(&self, dir: &Path, base: &str) -> Result<Vec<(String, PathBuf, Kind)>, StoreError> {
         let failed = |e| FileError::new("listing", dir, e);
         let entries = match fs::read_dir(dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

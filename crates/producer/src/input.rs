@@ -13,8 +13,7 @@ use flate2::read::MultiGzDecoder;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio::task;
-use trail::event::{Event, NotAnEvent};
-use trail::limits::EVENT_BYTES_MAX;
+use trail::event::Event;
 
 use crate::DeliverError;
 use crate::context::joined;
@@ -198,8 +197,5 @@ fn parse(chunk: Chunk) -> Vec<Parsed> {
 }
 
 fn parse_event(bytes: Vec<u8>) -> Result<Event, (String, Vec<u8>)> {
-    if bytes.len() > EVENT_BYTES_MAX {
-        return Err((NotAnEvent::TooLarge { size: bytes.len() }.to_string(), bytes));
-    }
-    Event::parse(bytes.clone()).map_err(|e| (e.to_string(), bytes))
+    Event::parse(bytes).map_err(|(why, bytes)| (why.to_string(), bytes))
 }
