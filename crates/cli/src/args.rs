@@ -115,7 +115,7 @@ pub(crate) struct Deliver {
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Files of events, or - for standard input: NDJSON, a JSON array or {"Records":[…]}, plain or gzip
+    /// Files of events, or - for standard input (the default when something is piped in): NDJSON, a JSON array or {"Records":[…]}, plain or gzip
     #[arg(value_name = "EVENTS")]
     pub(crate) events: Vec<PathBuf>,
 }

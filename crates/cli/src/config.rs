@@ -248,7 +248,8 @@ impl Config {
 
     /// A path of the file, as seen from here.
     pub(crate) fn path(&self, path: &Path) -> PathBuf {
-        self.folder.join(path)
+        // Through its components, so that messages show no `/./`.
+        self.folder.join(path).components().collect()
     }
 }
 

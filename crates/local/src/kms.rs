@@ -135,15 +135,36 @@ impl Store {
         Ok(arn)
     }
 
+    /// The key behind `alias/NAME`; made with its alias when there is none, and then true. Of
+    /// several processes that do so at once, one makes it. Blocks on file I/O.
+    ///
+    /// # Errors
+    /// When the name is not an alias's, or the key cannot be written.
+    pub fn key_behind_alias(
+        &self,
+        region: &Region,
+        alias: &str,
+    ) -> Result<(KeyArn, bool), KeyError> {
+        let name = alias_name(alias)?;
+        let inner = &self.inner;
+        let _lock = inner.files.lock(&format!("aliases-{region}"))?;
+        let mut aliases = inner.aliases(region)?.map(|a| (*a).clone()).unwrap_or_default();
+        if let Some(id) = aliases.get(&name) {
+            return Ok((inner.kms_key(region, id)?.arn.clone(), false));
+        }
+        let made = self.create_key(region)?;
+        aliases.insert(name, made.id.clone());
+        // If we stop here: a key that nobody knows of.
+        inner.files.replace_json(&inner.aliases_path(region), &aliases)?;
+        Ok((made, true))
+    }
+
     /// Points `alias/NAME` at a key of the region; moves it when it exists. Blocks on file I/O.
     ///
     /// # Errors
     /// When the name is not an alias's or the key does not exist.
     pub fn create_alias(&self, region: &Region, alias: &str, key_id: &str) -> Result<(), KeyError> {
-        let KeyRef::Alias { name, region: None } = parse(alias)? else {
-            let expected = "alias/NAME";
-            return Err(KeyError::Malformed(trail::ParseError::new("alias", alias, expected)));
-        };
+        let name = alias_name(alias)?;
         let inner = &self.inner;
         let key = inner.kms_key(region, key_id)?;
         let _lock = inner.files.lock(&format!("aliases-{region}"))?;
@@ -301,6 +322,17 @@ impl Inner {
             &ciphertext,
         )?;
         Ok(SecretKey::from_slice(&opened)?)
+    }
+}
+
+/// The name after `alias/`; nothing else will do where an alias is made.
+fn alias_name(alias: &str) -> Result<String, KeyError> {
+    match parse(alias)? {
+        KeyRef::Alias { name, region: None } => Ok(name),
+        _ => {
+            let expected = "alias/NAME";
+            Err(KeyError::Malformed(trail::ParseError::new("alias", alias, expected)))
+        }
     }
 }
 

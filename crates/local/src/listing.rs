@@ -60,19 +60,19 @@ impl Walk<'_> {
             page.next = Some(found.last);
         }
         page.prefixes = found.prefixes;
-        page.entries = self.describe_all(found.files)?;
+        page.entries = self.describe_all(&found.files)?;
         Ok(page)
     }
 
     /// Reading and authenticating a header takes longer than finding its file.
-    fn describe_all(&self, files: Vec<(String, PathBuf)>) -> Result<Vec<ListEntry>, StoreError> {
+    fn describe_all(&self, files: &[(String, PathBuf)]) -> Result<Vec<ListEntry>, StoreError> {
         let each = |files: &[(String, PathBuf)]| -> Result<Vec<ListEntry>, StoreError> {
             let described = files.iter().map(|(key, path)| (self.describe)(path, key.clone()));
             described.filter_map(Result::transpose).collect()
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         if files.len() < MANY || cores == 1 {
-            return each(&files);
+            return each(files);
         }
         let parts = std::thread::scope(|scope| {
             let chunks = files.chunks(files.len().div_ceil(cores));

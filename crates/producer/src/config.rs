@@ -129,11 +129,11 @@ pub struct Ports {
 }
 
 impl Config {
-    /// Refuses values outside their ranges.
+    /// Refuses values outside their ranges, as [`crate::Delivery::run`] does before anything else.
     ///
     /// # Errors
     /// [`DeliverError::Config`], with the value's name in the configuration file.
-    pub(crate) fn check(&self) -> Result<(), DeliverError> {
+    pub fn check(&self) -> Result<(), DeliverError> {
         let refuse =
             |what: &str, reason: String| Err(DeliverError::Config { what: what.into(), reason });
         let valid_run = (1..=64).contains(&self.run.len())

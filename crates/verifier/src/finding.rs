@@ -65,7 +65,10 @@ impl Severity {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $class:ident, $severity:ident, $remedy:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident = $code:literal, $class:ident, $severity:ident, $remedy:literal;
+    )*) => {
         /// A finding's code (contract section 5). Codes of digests also exist for backfill
         /// digests, whose name begins with `backfill.` instead of `digest.`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

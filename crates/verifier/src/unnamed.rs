@@ -100,7 +100,7 @@ impl Sweep<'_> {
                 Verdict::Undigested => {
                     swept.undigested += 1;
                     let stamp = key.map_or(self.now, |k| k.stamp);
-                    let hole = coverage.proven.iter().filter(|(from, _)| *from <= stamp).count();
+                    let hole = coverage.proven.iter().filter(|(from, _)| *from < stamp).count();
                     stretches.entry(hole).or_default().push((stamp, uri));
                 }
             }

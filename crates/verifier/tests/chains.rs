@@ -288,7 +288,7 @@ fn what_a_signer_could_forge_has_its_code_and_its_object() {
             "start too late",
             |d, _| {
                 d.body.digest_start_time =
-                    (hour(3) + std::time::Duration::from_secs(60)).to_string()
+                    (hour(3) + std::time::Duration::from_secs(60)).to_string();
             },
             &["chain.gap"],
         ),
@@ -393,7 +393,7 @@ fn the_oldest_digest_may_name_an_absent_one() {
     let result = run_with(&records, &ring(), Some(hour(0)), &[]);
     assert_eq!(codes(&result), ["chain.head-absent"]);
     assert_eq!(result.findings[0].object, Some(first.uri()));
-    let result = run_with(&records, &ring(), None, &[first.address.1.clone()]);
+    let result = run_with(&records, &ring(), None, std::slice::from_ref(&first.address.1));
     assert_eq!(codes(&result), ["digest.missing"], "known to have been there");
 }
 

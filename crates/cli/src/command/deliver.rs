@@ -1,5 +1,6 @@
 //! `deliver`: events from files, once.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,14 +19,11 @@ use crate::{backend, output};
 
 pub(crate) async fn run(global: &Global, options: &Deliver) -> Result<u8, CliError> {
     let config = Config::read(&options.config, &options.set, |name| std::env::var(name).ok())?;
-    if options.events.is_empty() {
-        return Err(CliError::usage("give files of events, or - for standard input"));
-    }
-    let inputs: Result<Vec<Input>, _> = options.events.iter().map(|p| Input::open(p)).collect();
-    let inputs = inputs?;
+    let plan = plan(&config, options.replay)?;
+    let inputs = inputs(&options.events)?;
     let store = backend::open_store(global, Some(&config.trail.account), true)?;
     let bar = Arc::new(Bar::new());
-    let summary = deliver(&store, &config, options.replay, inputs, bar.clone()).await;
+    let summary = deliver(&store, &config, plan, inputs, bar.clone()).await;
     bar.finish();
     let summary = summary?;
     if options.json {
@@ -38,32 +36,74 @@ pub(crate) async fn run(global: &Global, options: &Deliver) -> Result<u8, CliErr
     Ok(u8::from(summary.rejected > 0))
 }
 
+/// Opens what is named; without names, what is piped in. With neither, there are no events, and
+/// the chains are carried on all the same.
+fn inputs(events: &[PathBuf]) -> Result<Vec<Input>, CliError> {
+    if events.is_empty() && std::io::stdin().is_terminal() {
+        output::note("no events were named or piped in: the chains are carried on without any");
+        return Ok(Vec::new());
+    }
+    let stdin = [PathBuf::from("-")];
+    let named = if events.is_empty() { &stdin[..] } else { events };
+    Ok(named.iter().map(|path| Input::open(path)).collect::<Result<_, _>>()?)
+}
+
 /// Delivers to the embedded store, having made there what it lacks.
 pub(crate) async fn deliver(
     store: &Store,
     config: &Config,
-    replay: bool,
+    plan: producer::Config,
     inputs: Vec<Input>,
     bar: Arc<Bar>,
 ) -> Result<Summary, CliError> {
     let keys = signing_keys(store, config)?;
-    let prepared = prepare(store, config).await?;
+    let sealer = sealer(config)?;
+    let plan = prepare(store, config, plan).await?;
     bar.start("events", 0);
-    let ports = Ports {
-        store: Arc::new(store.clone()),
-        keys,
-        clock: Arc::new(SystemClock),
-        sealer: sealer(config)?,
+    let ports =
+        Ports { store: Arc::new(store.clone()), keys, clock: Arc::new(SystemClock), sealer };
+    Ok(Delivery::new(plan, ports).observed_by(bar).run(inputs).await?)
+}
+
+/// What can be said of a delivery before the store is looked at; what cannot be right is refused
+/// here, before anything is made.
+pub(crate) fn plan(config: &Config, replay: bool) -> Result<producer::Config, CliError> {
+    let (bucket, prefix) = config.bucket_and_prefix().map_err(CliError::usage)?;
+    let trail = TrailArn::new(
+        config.trail.account.clone(),
+        config.trail.home_region.clone(),
+        config.trail.name.clone(),
+    );
+    let plan = producer::Config {
+        trail,
+        organization: config.trail.organization.clone(),
+        destination: Destination { bucket, prefix, region: config.destination.region.clone() },
+        // The store says which key this is; see `prepare`.
+        logs: producer::Sse::S3,
+        digests: producer::Sse::S3,
+        cutting: Cutting {
+            flush_interval: config.delivery.flush_interval,
+            max_log_size: usize::try_from(config.delivery.max_log_size).unwrap_or(usize::MAX),
+            digest_interval: config.delivery.digest_interval,
+            ..Cutting::default()
+        },
+        spool: config.path(&config.spool.path),
+        replay,
+        run: run_name()?,
+        retry: producer::Retry::default(),
     };
-    let config = producer::Config { replay, ..prepared };
-    Ok(Delivery::new(config, ports).observed_by(bar).run(inputs).await?)
+    plan.check()?;
+    Ok(plan)
 }
 
 /// Resolves the key, then makes bucket and trail; a key that cannot be used is refused before
-/// anything is written.
-async fn prepare(store: &Store, config: &Config) -> Result<producer::Config, CliError> {
-    let (bucket, prefix) = config.bucket_and_prefix().map_err(CliError::usage)?;
-    let region = &config.destination.region;
+/// anything is made.
+async fn prepare(
+    store: &Store,
+    config: &Config,
+    mut plan: producer::Config,
+) -> Result<producer::Config, CliError> {
+    let Destination { bucket, region, .. } = &plan.destination;
     if let Some(owner) = &config.destination.expected_owner
         && owner != store.account()
     {
@@ -82,40 +122,17 @@ async fn prepare(store: &Store, config: &Config) -> Result<producer::Config, Cli
         (true, Some(key)) => Some(kms_key(store, config, key).await?),
         _ => None,
     };
-    let arn = TrailArn::new(
-        config.trail.account.clone(),
-        config.trail.home_region.clone(),
-        config.trail.name.clone(),
-    );
+    let bucket_key = config.encryption.bucket_key;
     let sse = |mode: Sse| match (mode, &key) {
-        (Sse::SseKms, Some(key)) => {
-            producer::Sse::Kms { key: key.clone(), bucket_key: config.encryption.bucket_key }
-        }
+        (Sse::SseKms, Some(key)) => producer::Sse::Kms { key: key.clone(), bucket_key },
         _ => producer::Sse::S3,
     };
-    let logs = sse(config.encryption.logs);
     if store.create_bucket(bucket.as_str(), region)? {
         output::note(&format!("made bucket {bucket} in {region}"));
     }
-    let trail = trail_info(config, &arn, bucket.as_str(), &prefix, &logs);
-    make_trail(store, &trail).await?;
-    Ok(producer::Config {
-        trail: arn,
-        organization: config.trail.organization.clone(),
-        destination: Destination { bucket, prefix, region: region.clone() },
-        digests: sse(config.encryption.digests),
-        logs,
-        cutting: Cutting {
-            flush_interval: config.delivery.flush_interval,
-            max_log_size: usize::try_from(config.delivery.max_log_size).unwrap_or(usize::MAX),
-            digest_interval: config.delivery.digest_interval,
-            ..Cutting::default()
-        },
-        spool: config.path(&config.spool.path),
-        replay: false,
-        run: run_name()?,
-        retry: producer::Retry::default(),
-    })
+    (plan.logs, plan.digests) = (sse(config.encryption.logs), sse(config.encryption.digests));
+    make_trail(store, &trail_info(&plan)).await?;
+    Ok(plan)
 }
 
 /// `20261123T120000Z-1a2b3c4d`: sorts by time, and no two runs share one.
@@ -137,37 +154,33 @@ async fn kms_key(store: &Store, config: &Config, key: &str) -> Result<KeyArn, Cl
         Err(trail::error::KeyError::NotFound { .. })
             if matches!(key.parse(), Ok(KeyRef::Alias { .. })) =>
         {
-            let made = store.create_key(region)?;
             let name = key.rsplit_once("alias/").map_or(key, |(_, name)| name);
-            store.create_alias(region, &format!("alias/{name}"), &made.id)?;
-            output::note(&format!("made KMS key {made} behind alias/{name}"));
-            Ok(made)
+            let (arn, made) = store.key_behind_alias(region, &format!("alias/{name}"))?;
+            if made {
+                output::note(&format!("made KMS key {arn} behind alias/{name}"));
+            }
+            Ok(arn)
         }
         Err(e) => Err(CliError::usage(format!("encryption.kms_key: {e}"))),
     }
 }
 
-fn trail_info(
-    config: &Config,
-    arn: &TrailArn,
-    bucket: &str,
-    prefix: &str,
-    logs: &producer::Sse,
-) -> TrailInfo {
+fn trail_info(plan: &producer::Config) -> TrailInfo {
+    let Destination { bucket, prefix, .. } = &plan.destination;
     TrailInfo {
-        name: arn.name.to_string(),
-        s3_bucket_name: bucket.to_owned(),
-        s3_key_prefix: (!prefix.is_empty()).then(|| prefix.to_owned()),
+        name: plan.trail.name.to_string(),
+        s3_bucket_name: bucket.to_string(),
+        s3_key_prefix: (!prefix.is_empty()).then(|| prefix.clone()),
         include_global_service_events: true,
         is_multi_region_trail: true,
-        home_region: arn.home_region.to_string(),
-        trail_arn: arn.to_string(),
+        home_region: plan.trail.home_region.to_string(),
+        trail_arn: plan.trail.to_string(),
         log_file_validation_enabled: true,
-        kms_key_id: match logs {
+        kms_key_id: match &plan.logs {
             producer::Sse::Kms { key, .. } => Some(key.to_string()),
             producer::Sse::S3 => None,
         },
-        is_organization_trail: config.trail.organization.is_some(),
+        is_organization_trail: plan.organization.is_some(),
     }
 }
 
@@ -215,7 +228,9 @@ fn sealer(config: &Config) -> Result<Arc<dyn Sealer>, CliError> {
         return Ok(Arc::new(Plain));
     }
     let spool: PathBuf = config.path(&config.spool.path);
-    let key = local::spool_key(&spool)?;
+    let key = local::spool_key(&spool).map_err(|e| {
+        CliError::usage(format!("spool.path: {e}; name a directory that can be written"))
+    })?;
     Ok(Arc::new(SpoolKey::new(key)))
 }
 

@@ -50,10 +50,11 @@ pub(crate) async fn run(global: &Global, options: &Demo) -> Result<u8, CliError>
 
     step("1. Deliver: events in, encrypted log files and signed digests out")?;
     let config = Config::read(&config_path, &[], |_| None)?;
+    let plan = deliver::plan(&config, true)?;
     let store = backend::open_store(&global, Some(&config.trail.account), true)?;
     let bar = Arc::new(Bar::new());
     let inputs = vec![Input::open(&events_path)?];
-    let summary = deliver::deliver(&store, &config, true, inputs, Arc::clone(&bar)).await;
+    let summary = deliver::deliver(&store, &config, plan, inputs, Arc::clone(&bar)).await;
     bar.finish();
     let summary = summary?;
     output::print(&format!(

@@ -127,3 +127,17 @@ async fn trails_are_made_once_and_described() {
     trail.name = "../x".into();
     assert!(f.store.put_trail(&trail).is_err());
 }
+
+#[test]
+fn an_alias_that_many_want_at_once_gets_one_key() {
+    let f = Fixture::new();
+    let east = region("us-east-1");
+    let arns: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+        let make = || f.reopen().key_behind_alias(&east, "alias/shared").unwrap();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        let made: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+        assert_eq!(made.iter().filter(|(_, new)| *new).count(), 1);
+        made.into_iter().map(|(arn, _)| arn.to_string()).collect()
+    });
+    assert_eq!(arns.len(), 1);
+}

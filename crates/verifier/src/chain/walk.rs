@@ -34,7 +34,8 @@ impl Walk<'_> {
     fn account_for(&mut self, index: usize, edge: Option<Timestamp>) -> Timestamp {
         let record = &self.records[index];
         let (start, end) = match record.parsed() {
-            Some(p) if p.start <= p.end => (p.start, p.end),
+            // What says that it belongs elsewhere says nothing about this place.
+            Some(p) if p.start <= p.end && p.end == record.key.end => (p.start, p.end),
             _ => {
                 let end = record.key.end;
                 let older = self.next_older(index).map(|i| self.records[i].key.end);
@@ -121,9 +122,9 @@ impl Walk<'_> {
         Some(older)
     }
 
-    /// Where a digest's window ends: what it says, else what its name says.
+    /// Where a digest's window ends; that of one that can be trusted is also what it says.
     fn end_of(&self, index: usize) -> Timestamp {
-        self.records[index].parsed().map_or(self.records[index].key.end, |p| p.end)
+        self.records[index].key.end
     }
 
     /// The predecessor that a valid digest names is not there.
@@ -220,7 +221,9 @@ impl Walk<'_> {
         let older = self.next_older(index)?;
         let ended = self.end_of(older);
         if ended < window_start {
-            let named = self.records[index].parsed().and_then(|p| p.body.previous());
+            let in_place = |p: &&Parsed| p.end == self.records[index].key.end;
+            let parsed = self.records[index].parsed().filter(in_place);
+            let named = parsed.and_then(|p| p.body.previous());
             let named = named.filter(|n| !self.by_address.contains_key(n));
             self.report_missing(index, ended, window_start, named);
         }

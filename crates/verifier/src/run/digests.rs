@@ -24,6 +24,8 @@ use crate::read::{Place, read_all};
 const NAMING_AHEAD: Duration = Duration::from_secs(3 * 3600);
 /// Digests this much earlier than the start asked are read, to see what survives before a hole.
 const BEFORE_START: Duration = Duration::from_secs(24 * 3600);
+/// The longest window a digest has (AWS writes one an hour; ours at least that often).
+const DIGEST_SPAN_MAX: Duration = Duration::from_secs(3600);
 /// A digest of a key's last hour may be signed with the next key.
 const KEY_WINDOW: Duration = Duration::from_secs(2 * 3600);
 
@@ -64,7 +66,9 @@ impl Run<'_> {
         for (listed, record) in valid {
             let key = listed.key.unwrap_or_else(|| record.key.clone());
             let id = ChainId::of(&key);
-            let after_end = record.parsed().map_or(record.key.end, |p| p.start) >= self.end;
+            // One that cannot be read may cover up to an hour before the end in its name.
+            let begins = record.parsed().map_or(record.key.end - DIGEST_SPAN_MAX, |p| p.start);
+            let after_end = begins >= self.end;
             let asked = self.request.wants_trail(&id.trail, &id.home_region);
             if asked && !(after_end && self.request.end.is_some()) {
                 groups.entry((id, key.backfill)).or_default().push(record);
@@ -259,7 +263,7 @@ impl Run<'_> {
             }
             let before =
                 chain.records.iter().map(|r| r.key.end).filter(|end| *end <= key.end).max();
-            let hour_before = key.end - Duration::from_secs(3600);
+            let hour_before = key.end - DIGEST_SPAN_MAX;
             let from = before.map_or(hour_before, |b| b.max(hour_before));
             let message = "the copy lists it, and it is not there";
             let mut finding = Finding::new(Code::DigestMissing, &id.scope(), message).object(uri);
