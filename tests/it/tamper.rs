@@ -339,3 +339,23 @@ fn a_signature_exchanged_in_the_copys_list_is_found() {
     let report = bench.after(|copy| fs::write(copy.join(list), changed).unwrap());
     assert_eq!(report.codes_of(&original(a)), ["digest.signature-invalid"]);
 }
+
+/// Together they could hide each other: the log is named by nothing that is left.
+#[test]
+fn a_digest_removed_with_a_log_that_it_names_hides_neither() {
+    let bench = Bench::new();
+    let digest = bench.digests.iter().find(|d| d.contains("/us-east-1/")).unwrap();
+    let folder = digest.split("/CloudTrail-Digest/").next().unwrap();
+    let logs = bench.logs.iter().filter(|l| l.starts_with(folder) && l.contains("/us-east-1/"));
+    for log in logs {
+        let report = bench.after(|copy| {
+            for name in bench.digests.iter().filter(|d| d.starts_with(folder)) {
+                fs::remove_file(copy.join(name)).unwrap();
+            }
+            fs::remove_file(copy.join(log)).unwrap();
+        });
+        assert_eq!(report.verdict(), "tampered");
+        assert_eq!(report.codes_of(&original(log)), ["log.missing"], "{log}");
+        assert_eq!(report.codes_of(&original(digest)), ["digest.missing"]);
+    }
+}

@@ -361,6 +361,8 @@ fn summarize(run: &Run<'_>, findings: &[Finding]) -> Summary {
         unreferenced: run.swept.unreferenced,
         undigested: run.swept.undigested,
         pending: run.swept.pending,
+        missing: run.swept.missing,
+        checked: run.swept.missing,
         ..LogCounts::default()
     };
     let mut events = 0;

@@ -53,6 +53,8 @@ pub(crate) struct Swept {
     pub(crate) unreferenced: u64,
     pub(crate) undigested: u64,
     pub(crate) pending: u64,
+    /// Named by no digest, listed by the copy, and not there.
+    pub(crate) missing: u64,
 }
 
 enum Verdict {

@@ -15,7 +15,6 @@ use trail::{AccountId, Region, Sha256, Timestamp, limits};
 use super::{Chain, Run, dedup_by_id, unlistable};
 use crate::chain::{self, ChainId, Content, Context, Parsed, Record};
 use crate::coverage::{Span, State};
-use crate::discover::Root;
 use crate::finding::{Code, Finding, Scope};
 use crate::keys::KeyRing;
 use crate::read::{Place, read_all};
@@ -168,8 +167,8 @@ impl Run<'_> {
         }
     }
 
-    /// Original keys of digests that a copy lists but does not hold.
-    fn absent_digests(&self) -> Vec<DigestKey> {
+    /// Original keys of objects that a copy lists but does not hold.
+    pub(super) fn absent(&self) -> Vec<String> {
         let Some(copy) = &self.request.copy else { return Vec::new() };
         let original = |key: &String| {
             let root =
@@ -180,14 +179,24 @@ impl Run<'_> {
                 _ => key.clone(),
             }
         };
-        let keys = copy.absent.iter().filter_map(|k| original(k).parse::<DigestKey>().ok());
+        copy.absent.iter().map(original).collect()
+    }
+
+    fn absent_digests(&self) -> Vec<DigestKey> {
         let asked = |k: &DigestKey| {
             self.request.wants(&k.folder.account, &k.region)
                 && self.request.wants_trail(&k.trail, &k.home_region)
                 && self.request.start.is_none_or(|t| t < k.end)
-                && self.request.end.is_none_or(|t| k.end <= t)
+                && self.request.end.is_none_or(|t| k.end - DIGEST_SPAN_MAX < t)
         };
-        keys.filter(asked).collect()
+        self.absent().iter().filter_map(|k| k.parse().ok()).filter(asked).collect()
+    }
+
+    /// Where an object with this original key was delivered.
+    pub(super) fn bucket_of(&self, prefix: &str) -> String {
+        let root = self.roots.iter().find(|r| r.prefix == prefix).or(self.roots.first());
+        let source = self.request.copy.as_ref().and_then(|c| c.source.as_ref());
+        root.map(|r| &r.bucket).or(source.map(|(b, _)| b)).cloned().unwrap_or_default()
     }
 
     /// Chains that are known only from a copy's own list.
@@ -244,13 +253,9 @@ impl Run<'_> {
     /// Digests that a copy lists but does not hold, and that no link led to.
     fn report_absent(&mut self) {
         let absent = self.absent_digests();
-        let bucket_of = |key: &DigestKey, roots: &[Root]| {
-            let root = roots.iter().find(|r| r.prefix == key.folder.prefix).or(roots.first());
-            root.map_or(String::new(), |r| r.bucket.clone())
-        };
         for key in absent {
             let id = ChainId::of(&key);
-            let bucket = bucket_of(&key, &self.roots);
+            let bucket = self.bucket_of(&key.folder.prefix);
             let Some(chain) =
                 self.chains.iter_mut().find(|c| c.id == id && c.backfill == key.backfill)
             else {

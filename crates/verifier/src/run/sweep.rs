@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use trail::key::LogKey;
 use trail::ports::ListEntry;
 use trail::{AccountId, Region};
 
@@ -70,8 +71,28 @@ impl Run<'_> {
             }
         }
         total.findings.extend(failed);
+        self.removed_logs(&mut total);
         self.swept = total;
         self.require_chains(&coverage, empty);
+    }
+
+    /// Logs that a copy lists but does not hold, and that no digest names: nobody else would say
+    /// that they are gone.
+    fn removed_logs(&self, swept: &mut Swept) {
+        for key in self.absent() {
+            let Ok(log) = key.parse::<LogKey>() else { continue };
+            let uri = format!("s3://{}/{key}", self.bucket_of(&log.folder.prefix));
+            let asked = self.request.wants(&log.folder.account, &log.region)
+                && self.request.start.is_none_or(|t| t <= log.stamp)
+                && self.request.end.is_none_or(|t| log.stamp <= t);
+            if asked && !self.named.contains(&uri) {
+                let (account, region) = (Some(log.folder.account), Some(log.region));
+                let scope = Scope { account, region, trail: None };
+                let message = "the copy lists it, and it is not there";
+                swept.findings.push(Finding::new(Code::LogMissing, &scope, message).object(uri));
+                swept.missing += 1;
+            }
+        }
     }
 
     fn coverage_by_place(&self) -> BTreeMap<(AccountId, Region), Coverage> {
@@ -164,5 +185,6 @@ impl Swept {
         self.unreferenced += other.unreferenced;
         self.undigested += other.undigested;
         self.pending += other.pending;
+        self.missing += other.missing;
     }
 }
