@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn short_keys_are_refused_by_their_size() {
-        let pem = include_str!("../fixtures/rsa-1024.pem");
+        let pem = include_str!("../../../fixtures/keys/throwaway-rsa-1024.pem");
         assert_eq!(SigningKey::from_pem(pem).err(), Some(SigningKeyError::Weak { bits: 1024 }));
     }
 }

@@ -60,6 +60,7 @@ pub enum VerifyError {
 /// # Errors
 /// When the target cannot be listed at all; everything else is in the report.
 pub async fn verify(request: &Request, ports: &Ports) -> Result<Report, VerifyError> {
-    let run = run::Run::new(request, ports).await?;
-    Ok(run.finish().await)
+    let mut run = run::Run::new(request, ports).await?;
+    run.look().await;
+    Ok(report_run::report(run).await)
 }

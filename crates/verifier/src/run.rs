@@ -19,7 +19,7 @@ use crate::logs::{self, Asked, Looked, Named};
 use crate::read::{Load, Place};
 use crate::request::{Depth, Ports, Request};
 use crate::unnamed::Swept;
-use crate::{Report, VerifyError};
+use crate::VerifyError;
 
 /// A chain with its digests and what their check gave.
 pub(crate) struct Chain {
@@ -153,13 +153,12 @@ impl<'a> Run<'a> {
         trails.iter().filter(named).find(own).or_else(|| trails.iter().find(named))
     }
 
-    /// Reads logs, sweeps, judges, and reports.
-    pub(crate) async fn finish(mut self) -> Report {
+    /// Reads the logs and looks for what no digest names.
+    pub(crate) async fn look(&mut self) {
         if self.request.depth > Depth::Digests {
             self.read_logs(|_| true).await;
         }
         self.sweep().await;
-        crate::report_run::report(self).await
     }
 
     /// Reads the logs that pass `wanted` (by address) and compares them.
