@@ -10,6 +10,7 @@ use trail::error::StoreError;
 use trail::ports::TrailInfo;
 use trail::{AccountId, Region, Timestamp};
 
+use crate::VerifyError;
 use crate::chain::{ChainId, ChainResult, Record, Standing};
 use crate::discover::{AccountPlace, Lister, Root};
 use crate::encryption::Seen;
@@ -19,7 +20,6 @@ use crate::logs::{self, Asked, Looked, Named};
 use crate::read::{Load, Place};
 use crate::request::{Depth, Ports, Request};
 use crate::unnamed::Swept;
-use crate::VerifyError;
 
 /// A chain with its digests and what their check gave.
 pub(crate) struct Chain {

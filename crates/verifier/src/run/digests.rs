@@ -1,6 +1,6 @@
 //! Every digest below the target: listed, read, placed, and checked chain by chain.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use trail::{AccountId, Region, Sha256, Timestamp, limits};
 use super::{Chain, Run, dedup_by_id, unlistable};
 use crate::chain::{self, ChainId, Content, Context, Parsed, Record};
 use crate::coverage::{Span, State};
+use crate::discover::Root;
 use crate::finding::{Code, Finding, Scope};
 use crate::keys::KeyRing;
 use crate::read::{Place, read_all};
@@ -23,6 +24,9 @@ use crate::read::{Place, read_all};
 const NAMING_AHEAD: Duration = Duration::from_secs(3 * 3600);
 /// Digests this much earlier than the start asked are read, to see what survives before a hole.
 const BEFORE_START: Duration = Duration::from_secs(24 * 3600);
+/// How often predecessors of digests that were not listed are looked for: each round is a
+/// digest that was written while the one before was read.
+const UNLISTED_ROUNDS: usize = 3;
 /// The longest window a digest has (AWS writes one an hour; ours at least that often).
 const DIGEST_SPAN_MAX: Duration = Duration::from_secs(3600);
 /// A digest of a key's last hour may be signed with the next key.
@@ -41,20 +45,10 @@ impl Run<'_> {
     pub(super) async fn digests(&mut self) {
         let listed = self.list_digests().await;
         self.ports.progress.begin("digests", listed.len() as u64);
-        let bucket = self.lister_bucket.clone();
-        let items = listed
-            .into_iter()
-            .map(|l| (Place { bucket: bucket.clone(), key: l.entry.key.clone() }, l))
-            .collect();
-        let bound = limits::DIGEST_STORED_BYTES_MAX;
-        let mut read: Vec<(Listed, Record)> =
-            read_all(&self.ports.store, items, bound, &self.load, read_digest).await;
+        let mut read = self.read_digests(listed).await;
         self.place_plain_copy(&read);
-        for (listed, record) in &mut read {
-            let root = &self.roots[listed.root];
-            record.address = (root.bucket.clone(), root.original(&record.address.1));
-            record.key.folder.prefix.clone_from(&root.prefix);
-        }
+        self.place(&mut read);
+        self.read_unlisted(&mut read).await;
         let (valid, strays): (Vec<_>, Vec<_>) =
             read.into_iter().partition(|(l, _)| l.key.is_some());
         for (_, record) in strays {
@@ -75,6 +69,60 @@ impl Run<'_> {
         }
         self.known_chains(&mut groups);
         self.check_chains(groups).await;
+    }
+
+    async fn read_digests(&self, listed: Vec<Listed>) -> Vec<(Listed, Record)> {
+        let place =
+            |l: &Listed| Place { bucket: self.lister_bucket.clone(), key: l.entry.key.clone() };
+        let items = listed.into_iter().map(|l| (place(&l), l)).collect();
+        let bound = limits::DIGEST_STORED_BYTES_MAX;
+        read_all(&self.ports.store, items, bound, &self.load, read_digest).await
+    }
+
+    /// Gives records their original addresses.
+    fn place(&self, read: &mut [(Listed, Record)]) {
+        for (listed, record) in read {
+            let root = &self.roots[listed.root];
+            record.address = (root.bucket.clone(), root.original(&listed.entry.key));
+            record.key.folder.prefix.clone_from(&root.prefix);
+        }
+    }
+
+    /// Predecessors that were not listed but are there. A bucket that is written to while it is
+    /// listed may show a digest on a later page and not its predecessor on an earlier one.
+    async fn read_unlisted(&self, read: &mut Vec<(Listed, Record)>) {
+        if self.request.copy.is_some() {
+            return;
+        }
+        let from = self.request.start.map(|t| t - BEFORE_START);
+        for _ in 0..UNLISTED_ROUNDS {
+            let known: HashSet<&str> = read.iter().map(|(_, r)| r.address.1.as_str()).collect();
+            let mut wanted = BTreeSet::new();
+            for parsed in read.iter().filter_map(|(_, r)| r.parsed()) {
+                let Some((bucket, key)) = parsed.body.previous() else { continue };
+                let end = key.parse::<DigestKey>().map(|k| k.end);
+                let asked = end.is_ok_and(|end| from.is_none_or(|t| t <= end));
+                if asked && !known.contains(key) {
+                    wanted.insert((bucket.to_owned(), key.to_owned()));
+                }
+            }
+            let listed = wanted.iter().filter_map(|(bucket, key)| self.unlisted(bucket, key));
+            let mut found = self.read_digests(listed.collect()).await;
+            found.retain(|(_, record)| record.meta.is_some());
+            if found.is_empty() {
+                return;
+            }
+            self.place(&mut found);
+            read.extend(found);
+        }
+    }
+
+    fn unlisted(&self, bucket: &str, key: &str) -> Option<Listed> {
+        let stored = |(index, root): (usize, &Root)| Some((index, root.stored(bucket, key)?));
+        let (root, key) = self.roots.iter().enumerate().find_map(stored)?;
+        let parsed = key.parse().ok()?;
+        let entry = ListEntry { key, size: 0, last_modified: None, archived: false };
+        Some(Listed { root, entry, key: Some(parsed) })
     }
 
     async fn list_digests(&mut self) -> Vec<Listed> {
@@ -206,7 +254,11 @@ impl Run<'_> {
         }
     }
 
-    async fn check_chains(&mut self, groups: BTreeMap<(ChainId, bool), Vec<Record>>) {
+    async fn check_chains(&mut self, mut groups: BTreeMap<(ChainId, bool), Vec<Record>>) {
+        // A chain may lie in several folders, and what was not listed comes last.
+        for records in groups.values_mut() {
+            records.sort_by(|a, b| (a.key.end, &a.address).cmp(&(b.key.end, &b.address)));
+        }
         let mut regions: BTreeMap<Region, (Timestamp, Timestamp)> = BTreeMap::new();
         for ((id, _), records) in &groups {
             for record in records {
@@ -332,7 +384,7 @@ impl CheckTask {
 /// Makes a record of a digest object; its address is that in the store until roots are placed.
 fn read_digest(listed: Listed, object: Result<Object, StoreError>) -> (Listed, Record) {
     let key = listed.key.clone().unwrap_or_else(|| nameless(&listed.entry.key));
-    let address = (String::new(), listed.entry.key.clone());
+    let address = (String::new(), String::new());
     let (meta, content) = match object {
         Ok(object) => (Some(object.meta), parse_digest(&object.body)),
         Err(StoreError::NotFound { .. }) => (
