@@ -161,6 +161,13 @@ impl<R: Read> Splitter<R> {
         Piece { line, bytes, fault }
     }
 
+    /// Takes a line of `len` bytes. It holds no line feed, so none need be counted.
+    fn take_whole_line(&mut self, len: usize, fault: Option<String>) -> Piece {
+        let (line, bytes) = (self.line, self.rest()[..len].trim_ascii_end().to_vec());
+        self.pos += len;
+        Piece { line, bytes, fault }
+    }
+
     /// Takes all unread bytes as the last piece.
     fn take_rest(&mut self, ends_in: &str) -> Piece {
         self.place = Place::Done;
@@ -187,7 +194,7 @@ impl<R: Read> Splitter<R> {
         if self.ended && self.failure.is_some() && self.rest().len() == len {
             return self.take_rest("");
         }
-        self.take(len, 0, fault.map(str::to_owned))
+        self.take_whole_line(len, fault.map(str::to_owned))
     }
 
     /// What follows at the top level, `first` being its first byte; None: go on.
