@@ -333,3 +333,16 @@ fn status_and_explain_name_what_they_are_asked_for() {
         assert!(text.contains(object.as_str()), "{text}");
     }
 }
+
+/// Both logs bear one stamp, so that only their delivery tells which came first.
+#[test]
+fn encryption_that_is_turned_on_is_a_change_and_no_fault() {
+    for round in 0..3 {
+        let site = Site::new();
+        let events = |n: usize| event(ACCOUNTS[0], REGIONS[0], now(), n + 10 * round, "");
+        site.delivered(events(0).as_bytes(), &["--set", "encryption.logs=sse-s3"]);
+        site.delivered(events(1).as_bytes(), &[]);
+        let report = site.verify().run().exits(0).report();
+        assert_eq!(report.codes(), ["sse.changed"]);
+    }
+}

@@ -15,7 +15,10 @@ pub(crate) struct Seen {
     pub(crate) scope: Scope,
     pub(crate) kind: &'static str,
     pub(crate) uri: String,
+    /// The time that its name gives, for reports.
     pub(crate) at: Timestamp,
+    /// When it was delivered, for order: many logs bear one stamp.
+    pub(crate) delivered: (Timestamp, Option<Timestamp>),
     pub(crate) sse: SseState,
 }
 
@@ -237,6 +240,7 @@ mod tests {
             kind: "log",
             uri: i.to_string(),
             at: Timestamp::from_unix(i as i64),
+            delivered: (Timestamp::from_unix(i as i64), None),
             sse: sse(s),
         };
         states.iter().enumerate().map(one).collect()

@@ -49,6 +49,8 @@ pub(crate) struct Looked {
     pub(crate) findings: Vec<Finding>,
     pub(crate) sse: Option<SseState>,
     pub(crate) stamp: Timestamp,
+    /// When it was delivered, as exactly as is known: its digest's end, and its own date.
+    pub(crate) delivered: (Timestamp, Option<Timestamp>),
     pub(crate) inflated: u64,
     pub(crate) events: u64,
 }
@@ -102,14 +104,21 @@ fn finding(code: Code, log: &Named, message: impl Into<String>) -> Finding {
 fn done(log: Named, fate: Fate, findings: Vec<Finding>, sse: Option<SseState>) -> Looked {
     let stamp = log.entry.s3_object.parse::<LogKey>().map_or(log.digest_end, |k| k.stamp);
     let uri = uri(&log.entry);
-    Looked { scope: log.scope, uri, fate, findings, sse, stamp, inflated: 0, events: 0 }
+    let delivered = (log.digest_end, None);
+    Looked { scope: log.scope, uri, fate, findings, sse, stamp, delivered, inflated: 0, events: 0 }
 }
 
 fn look(log: Named, object: Result<Object, StoreError>, asked: &Asked) -> Looked {
-    let object = match object {
-        Ok(object) => object,
-        Err(e) => return not_read(log, &e, asked),
-    };
+    match object {
+        Ok(object) => {
+            let delivered = (log.digest_end, object.meta.last_modified);
+            Looked { delivered, ..look_into(log, object, asked) }
+        }
+        Err(e) => not_read(log, &e, asked),
+    }
+}
+
+fn look_into(log: Named, object: Object, asked: &Asked) -> Looked {
     let sse = Some(object.meta.sse);
     let (hash, inflated, content) = match inflate_and_hash(&object.body, asked.events) {
         Ok(ok) => ok,

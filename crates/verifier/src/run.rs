@@ -246,6 +246,7 @@ impl<'a> Run<'a> {
                     kind: "digest",
                     uri: r.uri(),
                     at: r.key.end,
+                    delivered: (r.key.end, None),
                     sse,
                 })
             }));
@@ -257,12 +258,13 @@ impl<'a> Run<'a> {
                 kind: "log",
                 uri: log.uri.clone(),
                 at: log.stamp,
+                delivered: log.delivered,
                 sse,
             };
             by_chain.entry(log.scope.clone()).or_default().push(seen);
         }
         for seen in by_chain.values_mut() {
-            seen.sort_by(|a, b| (a.at, &a.uri).cmp(&(b.at, &b.uri)));
+            seen.sort_by(|a, b| (a.delivered, a.at, &a.uri).cmp(&(b.delivered, b.at, &b.uri)));
         }
         by_chain
     }
