@@ -44,7 +44,7 @@ macro_rules! trailseal {
 }
 
 /// The binary, built once with the profile and into the directory that the tests were.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let exe = std::env::current_exe().unwrap();
