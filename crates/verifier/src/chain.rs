@@ -197,6 +197,8 @@ struct Walk<'a> {
     context: &'a Context<'a>,
     scope: Scope,
     by_address: HashMap<(&'a str, &'a str), usize>,
+    /// The oldest digest that is genuine.
+    first_authentic: Option<usize>,
     /// For each record the fault that its own check found, until it is reported.
     faults: Vec<Option<Finding>>,
     out: ChainResult,
@@ -215,6 +217,7 @@ impl<'a> Walk<'a> {
             context,
             scope: context.id.scope(),
             by_address: records.iter().enumerate().map(|(i, r)| (address(r), i)).collect(),
+            first_authentic: None,
             faults: vec![None; records.len()],
             out,
         }

@@ -97,8 +97,9 @@ fn coverage(
         if request.start.is_none() {
             *begins.entry(own).or_default() += 1;
         }
-        let newest = chain.result.spans.iter().map(|s| s.to).max().unwrap_or(own).max(from);
-        if newest < demand_to {
+        // Where no digest is genuine, that is the cause, and has findings of its own.
+        let newest = absent_from(&chain.result.spans, own.max(from), demand_to);
+        if newest < demand_to && chain.result.begins.is_some() {
             findings.push(tail_absent(chain, newest, demand_to));
             chain.result.spans.push(Span { from: newest, to: demand_to, state: State::Absent });
         }
@@ -119,13 +120,29 @@ fn coverage(
     (lines, proven, demanded)
 }
 
+/// From when on nothing at all is known of a chain: the end of what adjoins its proven time.
+/// What lies further on, such as a digest with a name in the future, fills no hole before it.
+fn absent_from(spans: &[Span], begins: Timestamp, demand_to: Timestamp) -> Timestamp {
+    let covered = flatten(spans, begins, demand_to.max(begins));
+    let proven = covered.iter().rposition(|s| s.state == State::Proven);
+    let mut end = proven.map_or(begins, |at| covered[at].to);
+    for span in covered.iter().skip(proven.map_or(0, |at| at + 1)) {
+        if span.from > end {
+            break;
+        }
+        end = span.to;
+    }
+    end
+}
+
 /// The end of the time that a plain copy can speak of: its newest digest's end.
 fn plain_copy_end(run: &Run<'_>) -> Option<Timestamp> {
     let copy = run.request.copy.as_ref()?;
     if copy.taken_at.is_some() || run.request.end.is_some() {
         return None;
     }
-    run.chains.iter().flat_map(|c| &c.records).map(|r| r.key.end).max()
+    let newest = run.chains.iter().flat_map(|c| &c.records).map(|r| r.key.end).max();
+    newest.map(|end| end.min(run.ports.now))
 }
 
 fn tail_absent(chain: &Chain, newest: Timestamp, demand_to: Timestamp) -> Finding {

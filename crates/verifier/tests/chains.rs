@@ -499,3 +499,25 @@ fn backfill_digests_are_checked_each_and_by_their_links_alone() {
     }
     assert_eq!(codes(&run_backfill(&late)), ["backfill.key-outside-validity"; 2]);
 }
+
+/// A name proves no time: neither one in the far future nor one from long ago makes digests
+/// missing that never were, let alone one for each hour between.
+#[test]
+fn names_of_other_times_claim_nothing() {
+    for end in [hour(24 * 365 * 100), hour(-24 * 365 * 40)] {
+        let mut records = chain(4, |_, _, _| {});
+        records.remove(0);
+        let mut junk = draft(0);
+        junk.key.end = end;
+        records.push(Record {
+            content: Content::Bad(verifier::finding::Code::DigestMalformed, "junk".into()),
+            address: ("b".into(), junk.key.to_string()),
+            ..sign(&junk)
+        });
+        records.sort_by_key(|r| r.key.end);
+        let result = run(&records);
+        assert_eq!(codes(&result), ["digest.malformed"]);
+        assert_eq!(result.missing, 0);
+        assert_eq!(result.begins, Some(hour(1)));
+    }
+}

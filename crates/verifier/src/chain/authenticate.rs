@@ -29,6 +29,7 @@ impl Walk<'_> {
             let standing = match self.authenticate(index, vouched.get(&address).copied()) {
                 Ok(finding) => {
                     self.out.findings.extend(finding);
+                    self.first_authentic = Some(index);
                     Standing::Authentic
                 }
                 Err(finding) => {

@@ -20,14 +20,24 @@ impl Walk<'_> {
         let mut at = self.records.len().checked_sub(1);
         // The start of what is accounted for so far; everything older is still open.
         let mut edge: Option<Timestamp> = None;
+        // Whether a genuine digest was met. Before that, a name in the far future proves no time.
+        let mut anchored = false;
         while let Some(index) = at {
             self.out.reached[index] = true;
             let window = self.account_for(index, edge);
-            let authentic = self.out.standing[index] == Some(Standing::Authentic);
-            at =
-                if authentic { self.step_linked(index) } else { self.step_unlinked(index, window) };
+            at = if self.out.standing[index] == Some(Standing::Authentic) {
+                anchored = true;
+                self.step_linked(index)
+            } else {
+                self.step_unlinked(index, window, anchored)
+            };
             edge = Some(window);
         }
+    }
+
+    /// Whether a genuine digest is older: a mere name there proves no time either.
+    fn survives(&self, index: usize) -> bool {
+        self.first_authentic.is_some_and(|first| first < index)
     }
 
     /// Reports a digest's own fault and paints its window; gives the window's start.
@@ -138,7 +148,7 @@ impl Walk<'_> {
         let known = named.is_some_and(|(_, key)| self.context.known.contains(key));
         let named_uri = named.map(|(bucket, key)| format!("s3://{bucket}/{key}"));
         let expired = self.context.expired_before.is_some_and(|t| hole_end <= t);
-        match older {
+        match older.filter(|_| self.survives(index)) {
             Some(older) => {
                 let hole_start = self.end_of(older);
                 self.report_missing(index, hole_start, hole_end, named);
@@ -217,10 +227,15 @@ impl Walk<'_> {
     }
 
     /// Past a digest that proves nothing: on to the next older one by name.
-    fn step_unlinked(&mut self, index: usize, window_start: Timestamp) -> Option<usize> {
+    fn step_unlinked(
+        &mut self,
+        index: usize,
+        window_start: Timestamp,
+        anchored: bool,
+    ) -> Option<usize> {
         let older = self.next_older(index)?;
         let ended = self.end_of(older);
-        if ended < window_start {
+        if ended < window_start && anchored && self.survives(index) {
             let in_place = |p: &&Parsed| p.end == self.records[index].key.end;
             let parsed = self.records[index].parsed().filter(in_place);
             let named = parsed.and_then(|p| p.body.previous());
