@@ -202,3 +202,24 @@ fn keys_are_archived_without_loss_or_doubles() {
     let (copy, _) = copy_of(&trail);
     verify(&copy, Some(&file), 0);
 }
+
+#[test]
+fn explain_says_of_a_log_that_no_digest_names_that_nothing_is_proven() {
+    let trail = Trail::new();
+    let (copy, keys) = (trail.site.mirror("copy"), trail.site.public_keys());
+    let (_, logs) = objects(&copy);
+    let (head, _) = logs[0].rsplit_once('_').unwrap();
+    let forged = format!("{head}_0000000000forged.json.gz");
+    fs::copy(copy.join(&logs[0]), copy.join(&forged)).unwrap();
+    let explain = |object: &str| {
+        trailseal!["explain", &copy, object, "--public-keys", &keys]
+            .args(&["--format", "json"])
+            .run()
+    };
+    let explained = explain(&original(&forged)).exits(1).json();
+    assert_eq!(explained["proven"], false);
+    assert_eq!(explained["findings"][0]["code"], "log.unreferenced");
+    assert_eq!(explain(&original(&logs[0])).exits(0).json()["proven"], true);
+    fs::remove_file(copy.join(&forged)).unwrap();
+    explain(&original(&forged)).exits(2).says(&["no digest names it", "not there"]);
+}

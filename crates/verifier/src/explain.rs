@@ -6,7 +6,7 @@ use serde::Serialize;
 use trail::key::{DigestKey, LogKey};
 
 use crate::chain::{Record, Standing};
-use crate::finding::Class;
+use crate::finding::{Class, Finding};
 use crate::logs::Fate;
 use crate::report::{ReportedFinding, Verdict, fold};
 use crate::run::{Chain, Run};
@@ -85,7 +85,13 @@ pub async fn explain(
     let is_it = move |uri: &str| uri.ends_with(&format!("/{tail}"));
     if log.is_ok() {
         run.read_logs(&is_it).await;
-        explain_log(&run, &is_it).ok_or_else(|| refuse("no digest that could be read names it"))
+        if let Some(explanation) = explain_log(&run, &is_it) {
+            return Ok(explanation);
+        }
+        run.sweep().await;
+        explain_unnamed(&run, key, &is_it)
+            .await
+            .ok_or_else(|| refuse("no digest names it, and it is not there"))
     } else {
         explain_digest(&run, &is_it).ok_or_else(|| refuse("there is no such digest"))
     }
@@ -119,6 +125,32 @@ fn explain_log(run: &Run<'_>, is_it: impl Fn(&str) -> bool) -> Option<Explanatio
         out.not_proven.push("that its content is what was delivered".into());
     }
     out.proven &= valid;
+    conclude(&mut out);
+    Some(out)
+}
+
+/// A log that no digest names: what the sweep says of it, if it is there or was.
+async fn explain_unnamed(
+    run: &Run<'_>,
+    key: &str,
+    is_it: impl Fn(&str) -> bool,
+) -> Option<Explanation> {
+    let concerns = |f: &&Finding| f.object.iter().chain(&f.objects).any(|o| is_it(o));
+    let findings: Vec<Finding> = run.swept.findings.iter().filter(concerns).cloned().collect();
+    let named = findings.iter().flat_map(|f| f.object.iter().chain(&f.objects)).find(|o| is_it(o));
+    let uri = match named {
+        Some(uri) => uri.clone(),
+        None => {
+            // Nothing is wrong with it, so that it waits for its digest; but it must be there.
+            let root = run.roots.iter().find(|r| r.stored(&r.bucket, key).is_some())?;
+            let place = run.locate(&root.bucket, key)?;
+            run.ports.store.head(&place.bucket, &place.key).await.ok()?;
+            format!("s3://{}/{key}", root.bucket)
+        }
+    };
+    let mut out = bare(uri, "log");
+    out.not_proven.push("anything: no digest names it".into());
+    out.findings = fold(findings);
     conclude(&mut out);
     Some(out)
 }

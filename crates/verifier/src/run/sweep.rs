@@ -14,7 +14,7 @@ use crate::unnamed::{Coverage, Sweep, Swept};
 
 impl Run<'_> {
     /// Looks for logs that no digest names, and for accounts and regions without a chain.
-    pub(super) async fn sweep(&mut self) {
+    pub(crate) async fn sweep(&mut self) {
         let coverage = self.coverage_by_place();
         let mut empty: Vec<(AccountId, Region)> = Vec::new();
         let mut total = Swept::default();
