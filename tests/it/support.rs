@@ -23,17 +23,6 @@ pub(crate) const TARGET: &str = "s3://audit-logs/corp";
 pub(crate) const HOURS: u64 = 6;
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Ends a test that needs something absent; libtest has no such outcome, so a line says it.
-macro_rules! skip {
-    ($($reason:tt)*) => {{
-        let name = std::thread::current().name().unwrap_or("?").to_owned();
-        // Not `eprintln!`, which the harness keeps to itself when a test passes.
-        let line = format!("SKIPPED {name}: {}\n", format_args!($($reason)*));
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
-        return;
-    }};
-}
-
 /// A call of the binary, ready to run: `trailseal!["verify", &path]`.
 macro_rules! trailseal {
     ($($arg:expr),* $(,)?) => {{
@@ -71,12 +60,6 @@ pub(crate) fn workspace() -> &'static Path {
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     workspace().join("fixtures").join(name)
-}
-
-/// Whether a program that a test needs is on this machine.
-pub(crate) fn has(program: &str) -> bool {
-    let mut call = Command::new(program);
-    call.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 pub(crate) struct Call {
