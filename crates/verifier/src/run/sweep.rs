@@ -32,11 +32,12 @@ impl Run<'_> {
             let root = &self.roots[place.root];
             let judge = |region: Option<&Region>, entries: Vec<ListEntry>| {
                 let known = region.and_then(|r| coverage.get(&(place.account.clone(), r.clone())));
-                let pairs: Vec<(ListEntry, String)> = entries
-                    .into_iter()
-                    .filter(|e| !(e.key.ends_with('/') && e.size == 0))
-                    .map(|e| (e.clone(), root.original(&e.key)))
-                    .collect();
+                let with_original = |e: ListEntry| {
+                    let original = root.original(&e.key);
+                    (e, original)
+                };
+                let pairs: Vec<(ListEntry, String)> =
+                    entries.into_iter().map(with_original).collect();
                 let coverage = known.cloned().unwrap_or_default();
                 let has_logs = pairs.iter().any(|(e, _)| e.size > 0);
                 (sweep.folder(&place.account, region, &root.bucket, &pairs, &coverage), has_logs)
