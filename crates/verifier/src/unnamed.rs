@@ -271,6 +271,10 @@ mod tests {
         let recent = [(key(at(600)), 9, None)];
         assert_eq!(codes(&recent, &[(86400, 0)], Some(false)), [], "may have been pending");
         assert_eq!(codes(&recent, &[(86400, 0)], Some(true)), [Code::LogUnreferenced], "was added");
+        // Where no digest covers its time, only the copy's own list tells an added log from one
+        // that was never digested.
+        assert_eq!(codes(&recent, &[], Some(true)), [Code::LogUnreferenced], "was added");
+        assert_eq!(codes(&recent, &[], Some(false)), [Code::LogUndigested]);
         let old = [(key(at(7200)), 9, None)];
         assert_eq!(codes(&old, &[(86400, 0)], Some(false)), [Code::LogUnreferenced]);
     }
