@@ -1,5 +1,6 @@
 //! Errors of parsing, and of the ports.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A string that is not what its type demands.
@@ -117,6 +118,16 @@ pub enum StoreError {
         /// Why, and what would be accepted.
         reason: String,
     },
+    /// Any other refusal that S3 has a name for.
+    #[error("{what}: {reason} ({code})")]
+    Refused {
+        /// S3's error code, such as `InvalidRequest`.
+        code: &'static str,
+        /// The thing refused.
+        what: String,
+        /// Why, and what would be accepted.
+        reason: String,
+    },
     /// The store could not be asked, or gave up (network, disk).
     #[error("{what}: {source}")]
     Io {
@@ -131,6 +142,42 @@ impl StoreError {
     /// An I/O failure while doing `what`.
     pub fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io { what: what.into(), source: Arc::new(source) }
+    }
+
+    /// The code that S3 gives the error (S3 API reference, "Error responses"). What KMS refuses
+    /// comes under its own name behind `KMS.`, a denial as S3's own.
+    #[must_use]
+    pub fn code(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NotFound { .. } => "NoSuchKey",
+            Self::NoSuchBucket { .. } => "NoSuchBucket",
+            Self::PreconditionFailed { .. } => "PreconditionFailed",
+            Self::AccessDenied { .. } | Self::Key { source: KeyError::AccessDenied { .. }, .. } => {
+                "AccessDenied"
+            }
+            Self::Archived { .. } => "InvalidObjectState",
+            Self::TooLarge { .. } => "EntityTooLarge",
+            Self::Key { source: KeyError::Internal { .. }, .. }
+            | Self::Damaged { .. }
+            | Self::Io { .. } => "InternalError",
+            Self::Key { source, .. } => return Cow::Owned(format!("KMS.{}", source.code())),
+            Self::Invalid { .. } => "InvalidArgument",
+            Self::Refused { code, .. } => code,
+        })
+    }
+
+    /// The HTTP status that S3 answers with.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self.code().as_ref() {
+            "NoSuchKey" | "NoSuchBucket" | "NoSuchBucketPolicy" => 404,
+            "PreconditionFailed" => 412,
+            "AccessDenied" | "InvalidObjectState" => 403,
+            "BucketAlreadyOwnedByYou" | "BucketNotEmpty" => 409,
+            "InvalidRange" => 416,
+            "InternalError" => 500,
+            _ => 400,
+        }
     }
 
     /// What the caller can do.
@@ -195,12 +242,24 @@ pub enum KeyError {
     #[error("KMS could not decrypt the data key: wrong encryption context, or changed bytes")]
     InvalidCiphertext,
     /// `AccessDeniedException`.
-    #[error("KMS denies {action} on {key}")]
+    #[error("KMS denies {action} on {key}: {reason}")]
     AccessDenied {
         /// The key's ARN.
         key: String,
         /// The action, such as `kms:Decrypt`.
         action: String,
+        /// Which statement denies, or what would have had to allow.
+        reason: String,
+    },
+    /// Any other refusal that KMS has a name for.
+    #[error("{what}: {reason} ({code})")]
+    Refused {
+        /// KMS's error name, such as `AlreadyExistsException`.
+        code: &'static str,
+        /// The key, alias or grant.
+        what: String,
+        /// Why, and what would be accepted.
+        reason: String,
     },
     /// Not a key id, key ARN, alias name or alias ARN.
     #[error("{0}")]
@@ -211,4 +270,23 @@ pub enum KeyError {
         /// What happened.
         reason: String,
     },
+}
+
+impl KeyError {
+    /// The name that KMS gives the error (KMS API reference, "Errors").
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            // KMS knows keys of its own region only.
+            Self::NotFound { .. } | Self::WrongRegion { .. } => "NotFoundException",
+            Self::Disabled { .. } => "DisabledException",
+            Self::InvalidState { .. } => "KMSInvalidStateException",
+            Self::InvalidUsage { .. } => "InvalidKeyUsageException",
+            Self::InvalidCiphertext => "InvalidCiphertextException",
+            Self::AccessDenied { .. } => "AccessDeniedException",
+            Self::Refused { code, .. } => code,
+            Self::Malformed(_) => "ValidationException",
+            Self::Internal { .. } => "KMSInternalException",
+        }
+    }
 }
