@@ -121,6 +121,11 @@ impl VerifyingKey {
         }
         let bits = self.0.n_bits_precision();
         let s = BoxedUint::from_be_slice(signature, bits).ok()?;
+        // RFC 8017, section 5.2.2, step 1; the library leaves it to us. Without it, the modulus
+        // added to a signature would be another one of the same message.
+        if s >= **self.0.n() {
+            return None;
+        }
         let message = rsa_encrypt(&self.0, &s).ok()?;
         let bytes = message.to_be_bytes();
         let cut = bytes.len().checked_sub(size)?;
