@@ -1,4 +1,6 @@
-//! The one error of this crate's ciphers. It never carries key bytes or plaintext.
+//! The errors of this crate's ciphers. They never carry key bytes or plaintext.
+
+use std::io;
 
 use trail::error::KeyError;
 
@@ -23,6 +25,18 @@ pub enum CryptoError {
     /// The operating system's random source or the crypto library failed.
     #[error("{0} failed in the cryptographic library")]
     Library(&'static str),
+}
+
+/// Why a stream could not be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// Reading or writing the sealed bytes failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// They could not be sealed or opened.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
 }
 
 impl From<CryptoError> for KeyError {

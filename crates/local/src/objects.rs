@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use encryptor::CryptoError;
-use encryptor::envelope::{self, Header, HexBytes, Method, Opened};
+use encryptor::envelope::{self, Header, HexBytes, Method, ObjectKeys, Opened};
 use encryptor::keyring;
 use encryptor::keys::{SecretKey, random};
 use md5::Digest as _;
@@ -120,7 +120,8 @@ impl Inner {
                 metadata,
             },
         };
-        let sealed = envelope::seal(&header, &data_key, &self.secrets.header_mac, &put.body)
+        let keys = ObjectKeys::one(data_key);
+        let sealed = envelope::seal(&header, &keys, &self.secrets.header_mac, &put.body)
             .map_err(|e| name.invalid(e.to_string()))?;
         match &put.precondition {
             // If we stop here: see `files::create_via`.
@@ -257,6 +258,9 @@ impl Inner {
                 };
                 unwrap().map_err(|e| name.key_error(e))
             }
+            Method::Dsse { .. } | Method::Customer { .. } => {
+                Err(name.invalid("encrypted by a method that this store does not read".to_owned()))
+            }
         }
     }
 
@@ -310,11 +314,11 @@ impl Inner {
             let (bucket, key) = name.owned();
             return Err(StoreError::TooLarge { bucket, key, size, bound });
         }
-        let data_key = self.data_key_for_get(name, &opened.header.method)?;
+        let keys = ObjectKeys::one(self.data_key_for_get(name, &opened.header.method)?);
         // One byte more than there must be, so that a longer file shows.
         let rest = (opened.file_len() + 1).saturating_sub(bytes.len() as u64);
         file.take(rest).read_to_end(&mut bytes).map_err(|e| FileError::new("reading", &path, e))?;
-        let body = envelope::open(&bytes, &opened, &data_key).map_err(|e| name.crypto(e))?;
+        let body = envelope::open(&bytes, &opened, &keys).map_err(|e| name.crypto(e))?;
         Ok(Object { meta: object_meta(opened.header), body: Bytes::from(body) })
     }
 
@@ -387,6 +391,11 @@ fn object_meta(header: Header<Meta>) -> ObjectMeta {
             sse.kms_key = Some(arn);
             sse.bucket_key = Some(bucket_salt.is_some());
         }
+        Method::Dsse { arn, .. } => {
+            sse.algorithm = Some(SseAlgorithm::KmsDsse);
+            sse.kms_key = Some(arn);
+        }
+        Method::Customer { .. } => sse.customer_key = true,
     }
     ObjectMeta {
         size: header.size,
