@@ -10,7 +10,13 @@
 //! | n | key id |
 //! | 16 | material id |
 //! | rest | [`SecretKey::seal`] of the plaintext; AAD: key ARN, material id, encryption context |
+//!
+//! The key ARN in the AAD is without its region for a multi-Region key (`mrk-…`), whose replicas
+//! in other regions have the same id and material and open each other's ciphertexts.
 
+use std::borrow::Cow;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use trail::ports::Pairs;
 use zeroize::Zeroizing;
 
@@ -52,7 +58,7 @@ impl Material {
         let key_id = key_id(arn);
         let len = u8::try_from(key_id.len())
             .map_err(|_| CryptoError::Malformed("a key id has at most 255 bytes"))?;
-        let sealed = self.key.seal(&kms_aad(arn, &self.id, context), plaintext)?;
+        let sealed = self.key.seal(&kms_aad(&bound_arn(arn), &self.id, context), plaintext)?;
         let mut out = vec![VERSION, len];
         out.extend_from_slice(key_id.as_bytes());
         out.extend_from_slice(&self.id);
@@ -73,7 +79,7 @@ impl Material {
         if ciphertext.key_id != key_id(arn) || ciphertext.material != self.id {
             return Err(CryptoError::Authentication);
         }
-        self.key.open(&kms_aad(arn, &self.id, context), ciphertext.sealed)
+        self.key.open(&kms_aad(&bound_arn(arn), &self.id, context), ciphertext.sealed)
     }
 }
 
@@ -99,6 +105,56 @@ impl<'a> Ciphertext<'a> {
         let key_id = std::str::from_utf8(key_id).map_err(|_| wrong())?;
         Ok(Self { key_id, material: *material, sealed })
     }
+}
+
+/// What is kept of imported material, to know it when it is imported again: HKDF-SHA-256 of it
+/// and a key of the store's, under a random salt. Without that key, weak material cannot be
+/// guessed from it.
+pub struct MaterialCheck {
+    /// Random.
+    pub salt: [u8; 32],
+    /// HKDF of the store's key and the material.
+    pub value: [u8; 32],
+}
+
+impl MaterialCheck {
+    /// The check value of `material` under `store_key` and a new salt.
+    ///
+    /// # Errors
+    /// When the random source or the crypto library fails.
+    pub fn new(store_key: &SecretKey, material: &SecretKey) -> Result<Self, CryptoError> {
+        let salt = random()?;
+        Ok(Self { salt, value: **check_value(store_key, material, &salt)?.bytes() })
+    }
+
+    /// Whether it was made of this material.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub fn fits(&self, store_key: &SecretKey, material: &SecretKey) -> Result<bool, CryptoError> {
+        let value = check_value(store_key, material, &self.salt)?;
+        Ok(verify_slices_are_equal(value.bytes().as_slice(), &self.value).is_ok())
+    }
+}
+
+fn check_value(
+    store_key: &SecretKey,
+    material: &SecretKey,
+    salt: &[u8; 32],
+) -> Result<SecretKey, CryptoError> {
+    store_key.derive(salt, &[b"trailseal imported material\0", material.bytes().as_slice()])
+}
+
+/// A key's ARN as ciphertexts are bound to it.
+fn bound_arn(arn: &str) -> Cow<'_, str> {
+    if !key_id(arn).starts_with("mrk-") {
+        return Cow::Borrowed(arn);
+    }
+    let mut parts: Vec<&str> = arn.split(':').collect();
+    if let Some(region) = parts.get_mut(3) {
+        *region = "";
+    }
+    Cow::Owned(parts.join(":"))
 }
 
 fn key_id(arn: &str) -> &str {
@@ -193,6 +249,29 @@ mod tests {
             let opened = Ciphertext::parse(&bad).and_then(|c| material.decrypt(ARN, &context, &c));
             assert!(opened.is_err(), "bit {i}");
         }
+    }
+
+    #[test]
+    fn replicas_of_a_multi_region_key_open_each_others_ciphertexts_and_no_other_keys() {
+        let material = Material::generate().unwrap();
+        let arn = |region: &str, account: &str, id: &str| {
+            format!("arn:aws:kms:{region}:{account}:key/mrk-{id}")
+        };
+        let blob = material.encrypt(&arn("us-east-1", "1", "ab"), &Pairs::new(), b"x").unwrap();
+        let parsed = Ciphertext::parse(&blob).unwrap();
+        let open = |arn: &str| material.decrypt(arn, &Pairs::new(), &parsed);
+        assert_eq!(open(&arn("eu-west-1", "1", "ab")).unwrap().as_slice(), b"x");
+        assert!(open(&arn("us-east-1", "2", "ab")).is_err());
+        assert!(open(&arn("us-east-1", "1", "cd")).is_err());
+    }
+
+    #[test]
+    fn imported_material_is_known_again_by_its_check_value() {
+        let [store, material, other] = [(); 3].map(|()| SecretKey::generate().unwrap());
+        let check = MaterialCheck::new(&store, &material).unwrap();
+        assert!(check.fits(&store, &material).unwrap());
+        assert!(!check.fits(&store, &other).unwrap() && !check.fits(&other, &material).unwrap());
+        assert_ne!(check.value, MaterialCheck::new(&store, &material).unwrap().value, "salted");
     }
 
     #[test]

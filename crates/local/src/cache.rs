@@ -45,7 +45,11 @@ impl<T> FileCache<T> {
         let failed = |e| FileError::new("reading", path, e);
         let stamp = match fs::metadata(path) {
             Ok(m) => Stamp::of(&m),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                // It may have held a secret, which must not outlive its file.
+                guard(&self.0).remove(path);
+                return Ok(None);
+            }
             Err(e) => return Err(failed(e).into()),
         };
         if let Some((cached, value)) = guard(&self.0).get(path)
@@ -63,5 +67,23 @@ impl<T> FileCache<T> {
         }
         map.insert(path.to_owned(), (stamp, Arc::clone(&value)));
         Ok(Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_from_a_file_does_not_outlive_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        fs::write(&path, b"secret").unwrap();
+        let cache = FileCache::default();
+        let get = || cache.get(&path, |bytes| Ok::<_, FileError>(bytes.to_vec())).unwrap();
+        let read = Arc::downgrade(&get().unwrap());
+        assert!(read.upgrade().is_some());
+        fs::remove_file(&path).unwrap();
+        assert!(get().is_none() && read.upgrade().is_none());
     }
 }

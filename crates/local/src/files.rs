@@ -113,23 +113,63 @@ impl Files {
         Ok(())
     }
 
+    /// An empty file, to be written and then put in place.
+    pub(crate) fn temp(&self) -> Result<(Temp, File), FileError> {
+        Temp::create(&self.path("tmp"))
+    }
+
     /// Creates `target`; false when it exists. Either way what is there is durable on return.
     pub(crate) fn create(&self, target: &Path, bytes: &[u8]) -> Result<bool, FileError> {
         self.ensure_dir(parent(target)?)?;
         create_via(&self.path("tmp"), target, bytes)
     }
 
+    /// [`Files::create`] from a temporary file that was written.
+    pub(crate) fn create_from(
+        &self,
+        target: &Path,
+        temp: &Temp,
+        file: &File,
+    ) -> Result<bool, FileError> {
+        temp.sync(file)?;
+        self.ensure_dir(parent(target)?)?;
+        link(temp, target)
+    }
+
     /// Puts `bytes` in place of `target`, or creates it. The caller holds the lock that orders
     /// writers.
     pub(crate) fn replace(&self, target: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        self.rename(target, Temp::write(&self.path("tmp"), bytes)?)
+    }
+
+    /// [`Files::replace`] from a temporary file that was written.
+    pub(crate) fn replace_from(
+        &self,
+        target: &Path,
+        temp: Temp,
+        file: &File,
+    ) -> Result<(), FileError> {
+        temp.sync(file)?;
+        self.rename(target, temp)
+    }
+
+    fn rename(&self, target: &Path, mut temp: Temp) -> Result<(), FileError> {
         let parent = parent(target)?;
         self.ensure_dir(parent)?;
-        let mut temp = Temp::write(&self.path("tmp"), bytes)?;
         // If we stop here: the old file stands, a file in tmp is left over.
         fs::rename(&temp.path, target).map_err(|e| FileError::new("replacing", target, e))?;
         temp.gone = true;
         // If we stop here: the old or the new file stands, whole; the caller was told nothing.
         sync_dir(parent)
+    }
+
+    /// Removes `target`, durably; nothing is done when it is not there.
+    pub(crate) fn remove(&self, target: &Path) -> Result<(), FileError> {
+        match fs::remove_file(target) {
+            Ok(()) => sync_dir(parent(target)?),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(FileError::new("removing", target, e)),
+        }
     }
 
     /// Waits for the lock `name`, which all processes share; dropping the file frees it.
@@ -163,7 +203,10 @@ fn parent(path: &Path) -> Result<&Path, FileError> {
 
 /// Creates `target` through a temporary file in `tmp`, which must be on the same file system.
 pub(crate) fn create_via(tmp: &Path, target: &Path, bytes: &[u8]) -> Result<bool, FileError> {
-    let temp = Temp::write(tmp, bytes)?;
+    link(&Temp::write(tmp, bytes)?, target)
+}
+
+fn link(temp: &Temp, target: &Path) -> Result<bool, FileError> {
     // If we stop here: no file under the final name, one in tmp is left over.
     let created = match fs::hard_link(&temp.path, target) {
         Ok(()) => true,
@@ -212,16 +255,24 @@ pub(crate) struct Temp {
 }
 
 impl Temp {
-    pub(crate) fn write(dir: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+    fn create(dir: &Path) -> Result<(Self, File), FileError> {
         let name: [u8; 16] =
             random().map_err(|e| FileError::new("naming a file in", dir, io::Error::other(e)))?;
         let path = dir.join(format!("tmp-{}", hex::encode(name)));
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let mut file = opened.map_err(|e| FileError::new("creating", &path, e))?;
-        let temp = Self { path, gone: false };
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        written.map_err(|e| FileError::new("writing", &temp.path, e))?;
+        let file = opened.map_err(|e| FileError::new("creating", &path, e))?;
+        Ok((Self { path, gone: false }, file))
+    }
+
+    pub(crate) fn write(dir: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        let (temp, mut file) = Self::create(dir)?;
+        file.write_all(bytes).map_err(|e| FileError::new("writing", &temp.path, e))?;
+        temp.sync(&file)?;
         Ok(temp)
+    }
+
+    fn sync(&self, file: &File) -> Result<(), FileError> {
+        file.sync_all().map_err(|e| FileError::new("writing", &self.path, e))
     }
 }
 
@@ -249,6 +300,9 @@ mod tests {
         files.replace(&target, b"3").unwrap();
         assert_eq!(read_small(&target).unwrap().unwrap(), b"3");
         assert_eq!(fs::read_dir(files.path("tmp")).unwrap().count(), 0);
+        files.remove(&target).unwrap();
+        files.remove(&target).unwrap();
+        assert_eq!(read_small(&target).unwrap(), None);
     }
 
     #[test]

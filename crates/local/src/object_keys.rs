@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use encryptor::keys::SecretKey;
+use policy::Principal;
 use trail::Timestamp;
 use trail::error::KeyError;
 use trail::ports::Pairs;
@@ -26,12 +27,23 @@ struct Entry {
     uses: u32,
 }
 
-/// For writing: by bucket, key ARN, context. For reading: by wrapped key, context.
-#[derive(PartialEq, Eq, Hash)]
-enum Name {
-    Write(String, String, Pairs),
-    Read(Vec<u8>, Pairs),
+/// What a Bucket Key is shared within: as in S3, each requester has its own, so that nobody
+/// reads by what another was allowed.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    pub(crate) requester: &'a Principal,
+    pub(crate) context: &'a Pairs,
 }
+
+#[derive(PartialEq, Eq, Hash)]
+enum Subject {
+    /// Bucket and key ARN.
+    Write(String, String),
+    /// The wrapped key.
+    Read(Vec<u8>),
+}
+
+type Name = (Subject, Principal, Pairs);
 
 /// The Bucket Keys that are in use; each for five minutes and 10,000 objects at most, so that
 /// the key service is asked again and again whether the key may still be used.
@@ -44,31 +56,32 @@ impl BucketKeys {
         &self,
         bucket: &str,
         arn: &str,
-        context: &Pairs,
+        shared: Shared<'_>,
         now: Timestamp,
         make: impl FnOnce() -> Result<BucketKey, KeyError>,
     ) -> Result<Arc<BucketKey>, KeyError> {
-        let name = Name::Write(bucket.to_owned(), arn.to_owned(), context.clone());
-        self.take(name, now, make)
+        self.take(Subject::Write(bucket.to_owned(), arn.to_owned()), shared, now, make)
     }
 
     /// The key to read with.
     pub(crate) fn for_reading(
         &self,
         wrapped: &[u8],
-        context: &Pairs,
+        shared: Shared<'_>,
         now: Timestamp,
         unwrap: impl FnOnce() -> Result<BucketKey, KeyError>,
     ) -> Result<Arc<BucketKey>, KeyError> {
-        self.take(Name::Read(wrapped.to_owned(), context.clone()), now, unwrap)
+        self.take(Subject::Read(wrapped.to_owned()), shared, now, unwrap)
     }
 
     fn take(
         &self,
-        name: Name,
+        subject: Subject,
+        shared: Shared<'_>,
         now: Timestamp,
         make: impl FnOnce() -> Result<BucketKey, KeyError>,
     ) -> Result<Arc<BucketKey>, KeyError> {
+        let name = (subject, shared.requester.clone(), shared.context.clone());
         // Held while the key is made, so that a burst of puts makes one.
         let mut entries = guard(&self.0);
         if let Some(entry) = entries.get_mut(&name)
@@ -98,12 +111,15 @@ mod tests {
     fn a_key_serves_five_minutes_and_ten_thousand_uses() {
         let keys = BucketKeys::default();
         let made = Cell::new(0);
+        let account = "111122223333".parse().unwrap();
+        let requester = &Principal::Root { partition: "aws".to_owned(), account };
         let take = |at: Timestamp| {
             let make = || {
                 made.set(made.get() + 1);
                 Ok(BucketKey { key: SecretKey::generate()?, wrapped: Vec::new() })
             };
-            keys.for_writing("b", "arn", &Pairs::new(), at, make).unwrap();
+            let shared = Shared { requester, context: &Pairs::new() };
+            keys.for_writing("b", "arn", shared, at, make).unwrap();
         };
         let start = Timestamp::EPOCH + Duration::from_secs(1000);
         for _ in 0..USES_MAX {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use encryptor::envelope::HexBytes;
-use encryptor::signing::{SigningKey, SigningKeyError, Validity};
+use encryptor::signing::{RsaKey, SigningKey, SigningKeyError, Validity};
 use serde::{Deserialize, Serialize};
 use trail::error::KeyError;
 use trail::ports::{PublicKeys, Signer, SigningKeys};
@@ -20,7 +20,6 @@ use crate::files::{FileError, blocking, guard, read_json};
 use crate::store::{Inner, Store};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// A key is valid from the day before it is made, because a digest may end before that.
 const VALID_DAYS: u32 = 366;
 /// How long before its end a key is no longer taken: the digest must still be in its time.
 const MARGIN: Duration = Duration::from_secs(3_600);
@@ -30,7 +29,7 @@ struct KeyFile {
     keys: Vec<KeyEntry>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct KeyEntry {
     fingerprint: String,
     /// Base64 of the PKCS#1 DER.
@@ -40,6 +39,15 @@ struct KeyEntry {
     /// PKCS#8, sealed; None for a key whose private half is kept elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     private: Option<HexBytes>,
+}
+
+impl KeyFile {
+    /// The newest key of the store's own that covers `now` and the margin after it.
+    fn signing_at(&self, now: Timestamp) -> Option<&KeyEntry> {
+        let covers = |k: &&KeyEntry| k.valid_from <= now && now + MARGIN <= k.valid_to;
+        let own = self.keys.iter().filter(|k| k.private.is_some());
+        own.filter(covers).max_by_key(|k| k.valid_from)
+    }
 }
 
 impl KeyEntry {
@@ -85,7 +93,61 @@ impl StoreSigningKeys {
     /// When it cannot be made or written.
     pub fn generate(&self, region: &Region, now: Timestamp) -> Result<PublicKey, KeyError> {
         let _lock = self.lock(region)?;
-        Ok(self.generate_locked(region, now)?.public_key().clone())
+        Ok(self.generate_locked(region, day_before(now))?.public_key().clone())
+    }
+
+    /// Makes the key that signs for `region` from `now` on. Those before it stay listed and valid
+    /// until their ends, for the digests that they signed. Blocks on file I/O.
+    ///
+    /// # Errors
+    /// When it cannot be made or written.
+    pub fn rotate(&self, region: &Region, now: Timestamp) -> Result<PublicKey, KeyError> {
+        let _lock = self.lock(region)?;
+        // Of several keys the one whose time began last signs, and of equals the last made.
+        let newest = self.read(region)?.1.signing_at(now).map(|k| k.valid_from);
+        let from = newest.into_iter().fold(day_before(now), Timestamp::max);
+        Ok(self.generate_locked(region, from)?.public_key().clone())
+    }
+
+    /// Takes in a key with its private half, which is sealed: an RSA key of at least 2048 bits,
+    /// PKCS#8 or PKCS#1. It signs for `region` in its time wherever no key whose time began later
+    /// does. A key that was merely listed gets its private half, and the longer of both times;
+    /// nothing is done when the store has it. Blocks on file I/O.
+    ///
+    /// # Errors
+    /// `ValidationException` when the key is refused or its time empty, and when the list cannot
+    /// be read or written.
+    pub fn import_pem(
+        &self,
+        region: &Region,
+        pem: &str,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<PublicKey, KeyError> {
+        let refused = |reason: String| KeyError::Refused {
+            code: "ValidationException",
+            what: format!("the signing key for {region}"),
+            reason,
+        };
+        if to <= from {
+            return Err(refused(format!("its time ends at {to}, not after {from}; give an end")));
+        }
+        let key = RsaKey::from_pem(pem).map_err(|e| refused(e.to_string()))?;
+        let key = SigningKey::new(key, Validity { region: Some(region.clone()), from, to });
+        let _lock = self.lock(region)?;
+        let (path, mut file) = self.read(region)?;
+        let mut new = self.sealed_entry(region, &key)?;
+        match file.keys.iter_mut().find(|k| k.fingerprint == new.fingerprint) {
+            Some(known) if known.private.is_some() => return known.public_key(region, &path),
+            Some(known) => {
+                new.valid_from = from.min(known.valid_from);
+                new.valid_to = to.max(known.valid_to);
+                *known = new.clone();
+            }
+            None => file.keys.push(new.clone()),
+        }
+        // If we stop here: the list as it was.
+        self.inner.files.replace_json(&path, &file)?;
+        new.public_key(region, &path)
     }
 
     /// Lists a key whose private half is kept elsewhere, so that verifiers find it; nothing is
@@ -146,20 +208,18 @@ impl StoreSigningKeys {
         // Another process may have made one while we waited.
         match self.existing(region, now)? {
             Some(key) => Ok(key),
-            None => self.generate_locked(region, now),
+            None => self.generate_locked(region, day_before(now)),
         }
     }
 
-    /// The newest key of the store's own that covers `now` and the margin after it.
+    /// The key that signs at `now`, opened.
     fn existing(
         &self,
         region: &Region,
         now: Timestamp,
     ) -> Result<Option<Arc<SigningKey>>, KeyError> {
         let (path, file) = self.read(region)?;
-        let covers = |k: &&KeyEntry| k.valid_from <= now && now + MARGIN <= k.valid_to;
-        let own = file.keys.iter().filter(|k| k.private.is_some());
-        let Some(entry) = own.filter(covers).max_by_key(|k| k.valid_from) else { return Ok(None) };
+        let Some(entry) = file.signing_at(now) else { return Ok(None) };
         if let Some(key) = guard(&self.opened).get(&entry.fingerprint) {
             return Ok(Some(Arc::clone(key)));
         }
@@ -171,7 +231,8 @@ impl StoreSigningKeys {
         })?;
         let validity =
             Validity { region: Some(region.clone()), from: entry.valid_from, to: entry.valid_to };
-        let key = Arc::new(SigningKey::from_pkcs8(&pkcs8, validity).map_err(internal)?);
+        let key =
+            Arc::new(SigningKey::new(RsaKey::from_pkcs8(&pkcs8).map_err(internal)?, validity));
         guard(&self.opened).insert(entry.fingerprint.clone(), Arc::clone(&key));
         Ok(Some(key))
     }
@@ -179,23 +240,30 @@ impl StoreSigningKeys {
     fn generate_locked(
         &self,
         region: &Region,
-        now: Timestamp,
+        from: Timestamp,
     ) -> Result<Arc<SigningKey>, KeyError> {
-        let from = now.floor_to(DAY) - DAY;
         let validity = Validity { region: Some(region.clone()), from, to: from + DAY * VALID_DAYS };
         let key = SigningKey::generate(validity).map_err(internal)?;
-        let public = key.public_key();
-        let pkcs8 = key.to_pkcs8().map_err(internal)?;
-        let aad = aad(region, &public.fingerprint);
-        let sealed = self.inner.secrets.signing_wrap.seal(&aad, &pkcs8)?;
         let (path, mut file) = self.read(region)?;
-        file.keys.push(entry(public, Some(sealed)));
+        file.keys.push(self.sealed_entry(region, &key)?);
         // If we stop here: no key, or one that nothing was signed with.
         self.inner.files.replace_json(&path, &file)?;
         let key = Arc::new(key);
         guard(&self.opened).insert(key.public_key().fingerprint.clone(), Arc::clone(&key));
         Ok(key)
     }
+
+    fn sealed_entry(&self, region: &Region, key: &SigningKey) -> Result<KeyEntry, KeyError> {
+        let public = key.public_key();
+        let pkcs8 = key.to_pkcs8().map_err(internal)?;
+        let aad = aad(region, &public.fingerprint);
+        Ok(entry(public, Some(self.inner.secrets.signing_wrap.seal(&aad, &pkcs8)?)))
+    }
+}
+
+/// A new key's time begins on the day before, because a digest may end before the key is made.
+fn day_before(now: Timestamp) -> Timestamp {
+    now.floor_to(DAY) - DAY
 }
 
 fn entry(key: &PublicKey, private: Option<Vec<u8>>) -> KeyEntry {

@@ -5,6 +5,7 @@
 //! root.key                        the root secret, unless it is kept elsewhere
 //! s3-root.json                    generations of the SSE-S3 root key, sealed
 //! buckets/NAME/bucket.json        the bucket's region
+//! buckets/NAME/settings.json      its encryption and policy, once they were set
 //! buckets/NAME/objects/…          sealed objects
 //! kms/REGION/KEY-ID.json          KMS keys; aliases.json beside them
 //! signing/REGION.json             signing keys
@@ -12,25 +13,28 @@
 //! tmp/, locks/                    files being written; locks between processes
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use encryptor::CryptoError;
-use encryptor::envelope::HexBytes;
 use encryptor::keys::{HeaderMacKey, RootSecret, SecretKey};
 use serde::{Deserialize, Serialize};
 use trail::error::StoreError;
 use trail::name::BucketName;
 use trail::ports::Clock;
-use trail::{AccountId, Region};
+use trail::{AccountId, Region, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::cache::FileCache;
 use crate::files::{FileError, Files, create_via, guard, read_json, read_small, sync_dir};
 use crate::kms::Kms;
 use crate::object_keys::BucketKeys;
+use crate::s3::settings::Settings;
+use crate::s3_root::S3Roots;
 
 const FORMAT: &str = "trailseal.store";
 const VERSION: u64 = 1;
@@ -136,6 +140,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) kms: Kms,
     pub(crate) bucket_keys: BucketKeys,
+    pub(crate) settings: FileCache<Settings>,
     buckets: Mutex<HashMap<String, Region>>,
 }
 
@@ -143,7 +148,7 @@ pub(crate) struct Secrets {
     pub(crate) header_mac: HeaderMacKey,
     pub(crate) kms_wrap: SecretKey,
     pub(crate) signing_wrap: SecretKey,
-    pub(crate) s3_roots: BTreeMap<u32, SecretKey>,
+    pub(crate) s3_roots: S3Roots,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,17 +156,6 @@ struct StoreFile {
     format: String,
     version: u64,
     account: AccountId,
-}
-
-#[derive(Serialize, Deserialize)]
-struct S3Roots {
-    generations: Vec<S3Root>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct S3Root {
-    id: u32,
-    sealed: HexBytes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -183,7 +177,7 @@ impl Store {
         let root_key = options.root_key_file.clone().unwrap_or_else(|| dir.join("root.key"));
         let store = match read_store_file(dir)? {
             Some(store) => store,
-            None if options.create => create(dir, &root_key, options)?,
+            None if options.create => create(dir, &root_key, options, clock.now())?,
             None if is_blank(dir)? => return Err(OpenError::Missing { dir: dir.to_owned() }),
             None => return Err(OpenError::NotAStore { dir: dir.to_owned() }),
         };
@@ -201,6 +195,7 @@ impl Store {
             clock,
             kms: Kms::default(),
             bucket_keys: BucketKeys::default(),
+            settings: FileCache::default(),
             buckets: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -262,6 +257,12 @@ impl Inner {
         Ok(self.bucket_dir(&name).join("objects"))
     }
 
+    pub(crate) fn settings_path(&self, bucket: &str) -> Result<PathBuf, StoreError> {
+        let name: BucketName =
+            bucket.parse().map_err(|_| StoreError::NoSuchBucket { bucket: bucket.to_owned() })?;
+        Ok(self.bucket_dir(&name).join("settings.json"))
+    }
+
     /// A bucket never moves and is never deleted, so its region is asked once.
     pub(crate) fn region_of(&self, bucket: &str) -> Result<Region, StoreError> {
         if let Some(region) = guard(&self.buckets).get(bucket) {
@@ -278,19 +279,12 @@ impl Inner {
 
 impl Secrets {
     fn load(dir: &Path, root: &RootSecret, root_key: &Path) -> Result<Self, OpenError> {
-        let path = dir.join("s3-root.json");
-        let file: S3Roots =
-            read_json(&path)?.ok_or_else(|| FileError::content(&path, "it does not exist"))?;
-        let wrap = root.s3_wrap_key()?;
-        let open = |g: S3Root| {
-            let key = wrap.open(&s3_root_aad(&g.id.to_le_bytes()), &g.sealed.0)?;
-            Ok((g.id, SecretKey::from_slice(&key)?))
-        };
-        let opened: Result<BTreeMap<_, _>, CryptoError> =
-            file.generations.into_iter().map(open).collect();
-        let s3_roots = opened.map_err(|_| OpenError::RootKeyForeign {
-            path: root_key.to_owned(),
-            dir: dir.to_owned(),
+        let s3_roots = S3Roots::new(dir, root)?;
+        s3_roots.read().map_err(|e| match e.source.kind() {
+            io::ErrorKind::InvalidData => {
+                OpenError::RootKeyForeign { path: root_key.to_owned(), dir: dir.to_owned() }
+            }
+            _ => e.into(),
         })?;
         Ok(Self {
             header_mac: root.header_mac_key()?,
@@ -299,10 +293,6 @@ impl Secrets {
             s3_roots,
         })
     }
-}
-
-fn s3_root_aad(id: &[u8; 4]) -> [&[u8]; 2] {
-    [b"s3-root", id]
 }
 
 fn read_store_file(dir: &Path) -> Result<Option<StoreFile>, OpenError> {
@@ -320,7 +310,7 @@ fn read_store_file(dir: &Path) -> Result<Option<StoreFile>, OpenError> {
     Ok(Some(store))
 }
 
-fn file_names(dir: &Path) -> Result<Vec<String>, FileError> {
+pub(crate) fn file_names(dir: &Path) -> Result<Vec<String>, FileError> {
     let failed = |e| FileError::new("listing", dir, e);
     match fs::read_dir(dir) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -338,7 +328,12 @@ fn is_blank(dir: &Path) -> Result<bool, FileError> {
 }
 
 /// `store.json` comes last: without it, the next one to open goes on from what is there.
-fn create(dir: &Path, root_key: &Path, options: &OpenOptions) -> Result<StoreFile, OpenError> {
+fn create(
+    dir: &Path,
+    root_key: &Path,
+    options: &OpenOptions,
+    now: Timestamp,
+) -> Result<StoreFile, OpenError> {
     if !is_blank(dir)? {
         // Another process may have finished since we looked.
         return match read_store_file(dir)? {
@@ -355,12 +350,8 @@ fn create(dir: &Path, root_key: &Path, options: &OpenOptions) -> Result<StoreFil
         return Ok(store);
     }
     let root = read_or_create_secret(root_key)?;
-    let s3_key = SecretKey::generate()?;
-    let sealed =
-        root.s3_wrap_key()?.seal(&s3_root_aad(&1u32.to_le_bytes()), s3_key.bytes().as_slice())?;
-    let generations = vec![S3Root { id: 1, sealed: HexBytes(sealed) }];
     // If we stop here: a root key alone, which the next attempt takes up.
-    files.replace_json(&dir.join("s3-root.json"), &S3Roots { generations })?;
+    S3Roots::new(dir, &root)?.create(&files, now)?;
     let account = match &options.account {
         Some(account) => account.clone(),
         None => DEFAULT_ACCOUNT.parse().expect("twelve digits"),

@@ -208,8 +208,8 @@ pub enum KeyError {
         /// The region asked.
         region: String,
     },
-    /// The key lives in another region than the bucket.
-    #[error("KMS key {key} is not in {region}, the bucket's region; use a key of that region")]
+    /// The key lives in another region than the one asked, which for S3 is the bucket's.
+    #[error("KMS key {key} is not in {region}; use a key of that region")]
     WrongRegion {
         /// The key's ARN.
         key: String,
@@ -230,8 +230,8 @@ pub enum KeyError {
         /// Its state, as DescribeKey prints it.
         state: String,
     },
-    /// `InvalidKeyUsageException`: not a symmetric encryption key.
-    #[error("KMS key {key} cannot encrypt: its usage is {usage}")]
+    /// `InvalidKeyUsageException`: one that signs was to encrypt, or the other way round.
+    #[error("KMS key {key} is refused: its usage is {usage}; use a key made for this")]
     InvalidUsage {
         /// The key's ARN.
         key: String,

@@ -172,6 +172,12 @@ pub struct DigestKey {
 }
 
 impl DigestKey {
+    /// The folder that holds a folder for every region, with a trailing slash.
+    #[must_use]
+    pub fn regions_folder(folder: &AccountFolder) -> String {
+        format!("{folder}/{DIGEST_FOLDER}/")
+    }
+
     /// The folder that holds every digest of a region, with a trailing slash.
     #[must_use]
     pub fn region_folder(folder: &AccountFolder, region: &Region) -> String {

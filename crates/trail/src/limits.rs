@@ -29,6 +29,9 @@ pub const DIGEST_ENTRIES_MAX: usize = 100_000;
 /// An object key, in bytes of UTF-8 (S3 user guide, "Naming objects").
 pub const OBJECT_KEY_BYTES_MAX: usize = 1024;
 
+/// An object of the embedded store; S3's own bound since December 2025.
+pub const OBJECT_BYTES_MAX: u64 = 50 << 40;
+
 /// `S3KeyPrefix` of a trail (CloudTrail API, CreateTrail).
 pub const KEY_PREFIX_CHARS_MAX: usize = 200;
 
@@ -43,6 +46,10 @@ pub const SIDECAR_BYTES_MAX: u64 = 2 << 30;
 
 /// Keys of one page of a listing, as S3 gives them.
 pub const LIST_PAGE_KEYS: usize = 1000;
+
+/// A KMS encryption context, names and values together. What KMS takes is not documented in
+/// bytes; an S3 object's ARN and a trail's stay below a fifth of this.
+pub const ENCRYPTION_CONTEXT_BYTES_MAX: usize = 8192;
 
 const _: () = assert!(EVENT_BYTES_MAX < INPUT_RECORD_BYTES_MAX);
 const _: () = assert!(LOG_STORED_BYTES_MAX < LOG_INFLATED_BYTES_MAX);

@@ -254,12 +254,14 @@ pub enum KeyRef {
     Id(String),
     /// A full key ARN.
     Arn(KeyArn),
-    /// An alias name without `alias/`, with the region of its ARN when given as one.
+    /// An alias name without `alias/`, with region and account of its ARN when given as one.
     Alias {
         /// The name after `alias/`.
         name: String,
         /// The region that an alias ARN names.
         region: Option<Region>,
+        /// The account that an alias ARN names.
+        account: Option<AccountId>,
     },
 }
 
@@ -268,18 +270,19 @@ impl FromStr for KeyRef {
     fn from_str(s: &str) -> Result<Self, ParseError> {
         let expected = "a key id, key ARN, alias/NAME or alias ARN";
         let wrong = || ParseError::new("KMS key", s, expected);
-        let alias = |name: &str, region| {
+        let alias = |name: &str, region, account| {
             let valid = (1..=250).contains(&name.len())
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-".contains(&b));
-            if valid { Ok(Self::Alias { name: name.to_owned(), region }) } else { Err(wrong()) }
+            let name = name.to_owned();
+            if valid { Ok(Self::Alias { name, region, account }) } else { Err(wrong()) }
         };
         if let Some(name) = s.strip_prefix("alias/") {
-            return alias(name, None);
+            return alias(name, None, None);
         }
         if s.starts_with("arn:") {
             let arn = Arn::split(s).filter(|a| a.service == "kms").ok_or_else(wrong)?;
             return match arn.resource.strip_prefix("alias/") {
-                Some(name) => alias(name, Some(arn.region.parse()?)),
+                Some(name) => alias(name, Some(arn.region.parse()?), Some(arn.account.parse()?)),
                 None => s.parse().map(Self::Arn),
             };
         }
@@ -363,14 +366,15 @@ mod tests {
 
     #[test]
     fn key_references() {
-        let alias = |region: Option<&str>| KeyRef::Alias {
+        let alias = |region: Option<&str>, account: Option<&str>| KeyRef::Alias {
             name: "main".into(),
             region: region.map(|r| r.parse().unwrap()),
+            account: account.map(|a| a.parse().unwrap()),
         };
-        assert_eq!("alias/main".parse(), Ok(alias(None)));
+        assert_eq!("alias/main".parse(), Ok(alias(None, None)));
         assert_eq!(
             "arn:aws:kms:eu-west-1:111122223333:alias/main".parse(),
-            Ok(alias(Some("eu-west-1")))
+            Ok(alias(Some("eu-west-1"), Some("111122223333")))
         );
         assert!(matches!("mrk-0123".parse(), Ok(KeyRef::Id(_))));
         assert!("alias/".parse::<KeyRef>().is_err());

@@ -6,9 +6,8 @@ use std::io::Cursor;
 use encryptor::envelope::{self, Header, HexBytes, Method, ObjectKeys, Reader, VERSION, Writer};
 use encryptor::keyring::{Ciphertext, Material, unwrap_s3, wrap_s3};
 use encryptor::keys::{RootSecret, SecretKey};
-use encryptor::signing::{SigningKey, Validity};
+use encryptor::signing::{RsaKey, SigningKey};
 use encryptor::spool_key::SpoolKey;
-use trail::Timestamp;
 use trail::ports::{Pairs, Sealer as _};
 
 const MARKED: &[u8; 32] = b"MARKED-KEY-0123456789-ABCDEFGHI!";
@@ -35,10 +34,8 @@ fn errors() -> Vec<Box<dyn Error>> {
         RootSecret::from_hex(&hex::encode(&MARKED[1..])).err().unwrap().into(),
         RootSecret::from_hex("MARKED-KEY").err().unwrap().into(),
         SigningKey::from_pem(pem).err().unwrap().into(),
+        RsaKey::from_pkcs8(MARKED).err().unwrap().into(),
     ];
-    let (from, to) = (Timestamp::EPOCH, Timestamp::MAX);
-    let validity = Validity { region: None, from, to };
-    all.push(SigningKey::from_pkcs8(MARKED, validity).err().unwrap().into());
 
     // Wrapped keys under another key, cut, or of another name.
     let blob = marked().seal(&[b"aad"], MARKED).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use local::{KeyState, KmsCalls};
+use local::KmsCalls;
 use trail::error::{KeyError, StoreError};
 use trail::ports::{ETag, ObjectStore as _, Precondition, PutRequest, SseAlgorithm, SseRequest};
 
@@ -71,7 +71,7 @@ async fn no_changed_byte_ever_gives_data() {
 async fn sse_kms_is_stored_as_asked_and_answered_with_the_arn() {
     let f = Fixture::new();
     let arn = f.store.create_key(&region("us-east-1")).unwrap();
-    f.store.create_alias(&region("us-east-1"), "alias/main", &arn.id).unwrap();
+    f.kms().create_alias("alias/main", &arn.id).unwrap();
     let arn = arn.to_string();
     let sse = kms("alias/main", false);
     let receipt = f.store.put(BUCKET, "k", put_of(b"hello", sse)).await.unwrap();
@@ -121,8 +121,13 @@ async fn disabling_a_key_elsewhere_bites_at_once_even_with_a_bucket_key() {
         let put = put_of(b"x", kms(&arn.to_string(), bucket_key));
         f.store.put(BUCKET, key, put).await.unwrap();
     }
-    for (state, is_disabled) in [(KeyState::Disabled, true), (KeyState::PendingDeletion, false)] {
-        f.reopen().set_key_state(&home, &arn.id, state).unwrap();
+    let elsewhere = f.reopen().kms(f.root(), &home);
+    for is_disabled in [true, false] {
+        if is_disabled {
+            elsewhere.disable_key(&arn.id).unwrap();
+        } else {
+            elsewhere.schedule_key_deletion(&arn.id, None).unwrap();
+        }
         for key in ["a", "b"] {
             let Err(StoreError::Key { source, .. }) = f.store.get(BUCKET, key, BOUND).await else {
                 panic!("{key} was read");
@@ -134,7 +139,8 @@ async fn disabling_a_key_elsewhere_bites_at_once_even_with_a_bucket_key() {
             assert!(matches!(refused, Err(StoreError::Key { .. })));
         }
     }
-    f.reopen().set_key_state(&home, &arn.id, KeyState::Enabled).unwrap();
+    elsewhere.cancel_key_deletion(&arn.id).unwrap();
+    elsewhere.enable_key(&arn.id).unwrap();
     assert!(f.store.get(BUCKET, "a", BOUND).await.is_ok());
 }
 

@@ -15,7 +15,7 @@ async fn the_key_service_makes_and_opens_data_keys_under_their_context() {
     let f = Fixture::new();
     let home = region("us-east-1");
     let arn = f.store.create_key(&home).unwrap();
-    f.store.create_alias(&home, "alias/a/b", &arn.id).unwrap();
+    f.kms().create_alias("alias/a/b", &arn.id).unwrap();
     let context = pairs(&[("x", "1")]);
     let made = f.store.generate_data_key(&home, "alias/a/b", &context).await.unwrap();
     assert_eq!(made.key, arn);
@@ -25,13 +25,13 @@ async fn the_key_service_makes_and_opens_data_keys_under_their_context() {
     assert_eq!(wrong.err(), Some(KeyError::InvalidCiphertext));
     let other = f.store.create_key(&home).unwrap();
     let wrong = again.decrypt(&other, &made.wrapped, &context).await;
-    assert_eq!(wrong.err(), Some(KeyError::InvalidCiphertext));
+    assert_eq!(wrong.unwrap_err().code(), "IncorrectKeyException");
     let info = again.describe_key(&home, &arn.to_string()).await.unwrap();
-    assert_eq!((info.state.as_str(), info.rotation), ("Enabled", None));
+    assert_eq!((info.state.as_str(), info.rotation), ("Enabled", Some(false)));
     assert!(info.policy.unwrap().contains("arn:aws:iam::111122223333:root"));
     let elsewhere = again.describe_key(&region("eu-west-1"), &arn.to_string()).await;
     assert!(matches!(elsewhere, Err(KeyError::WrongRegion { .. })));
-    assert!(f.store.create_alias(&home, "no-alias", &arn.id).is_err());
+    assert!(f.kms().create_alias("no-alias", &arn.id).is_err());
 }
 
 #[tokio::test]
@@ -107,6 +107,102 @@ async fn a_pem_key_signs_everywhere_and_is_listed() {
     assert_ne!(own, print);
     assert!(keys.owns(&east, &own).await.unwrap() && signer.owns(&east, &print).await.unwrap());
     assert!(!keys.owns(&east, &print).await.unwrap() && !signer.owns(&east, &own).await.unwrap());
+}
+
+const PEM: &str = include_str!("../../../../fixtures/keys/throwaway-test-signing-key.pem");
+
+fn hours(n: u64) -> std::time::Duration {
+    std::time::Duration::from_secs(3600 * n)
+}
+
+#[tokio::test]
+async fn a_rotated_key_signs_at_once_and_its_predecessors_stay_listed() {
+    let f = Fixture::new();
+    let (east, west, now) = (region("us-east-1"), region("us-west-2"), f.clock.now());
+    let keys = f.store.signing_keys();
+    let signs = async |at: Timestamp| {
+        let signer = f.reopen().signing_keys().signer(&east, at).await.unwrap();
+        signer.public_key().fingerprint.clone()
+    };
+    let first = signs(now).await;
+    let second = keys.rotate(&east, now).unwrap();
+    assert_ne!(second.fingerprint, first);
+    assert_eq!(signs(now).await, second.fingerprint);
+    // Also after a key whose time begins later than a new one's would.
+    let imported = keys.import_pem(&east, PEM, (now - hours(1), now + hours(9000))).unwrap();
+    assert_eq!(signs(now).await, imported.fingerprint);
+    let third = keys.rotate(&east, now).unwrap();
+    assert_eq!(signs(now).await, third.fingerprint);
+    let listed = keys.list_public_keys(&east, now, now).await.unwrap();
+    let prints: Vec<_> = listed.iter().map(|k| k.fingerprint.as_str()).collect();
+    assert_eq!(prints, [&first, &second.fingerprint, &imported.fingerprint, &third.fingerprint]);
+    for key in &listed {
+        assert!(key.valid_from <= now && now + hours(24 * 364) <= key.valid_to, "they overlap");
+        assert!(keys.owns(&east, &key.fingerprint).await.unwrap());
+    }
+    assert!(keys.list_public_keys(&west, now, now).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_imported_key_signs_in_its_time_and_is_sealed() {
+    let f = Fixture::new();
+    let (east, now) = (region("us-east-1"), f.clock.now());
+    let keys = f.store.signing_keys();
+    let (from, to) = (now - hours(10_000), now - hours(9_000));
+    let key = keys.import_pem(&east, PEM, (from, to)).unwrap();
+    assert_eq!((key.valid_from, key.valid_to, key.region.clone()), (from, to, Some(east.clone())));
+    let again = f.reopen().signing_keys();
+    let past = again.signer(&east, from).await.unwrap();
+    assert_eq!(past.public_key(), &key);
+    let public = PemSigner::new(PEM, None).unwrap();
+    let same = public.signer(&east, from).await.unwrap().sign(b"x").await.unwrap();
+    assert_eq!(past.sign(b"x").await.unwrap(), same);
+    let last = to - hours(1);
+    assert_eq!(again.signer(&east, last).await.unwrap().public_key(), &key);
+    assert_ne!(again.signer(&east, last + hours(1)).await.unwrap().public_key(), &key);
+    // Again: nothing new, whatever time is given.
+    assert_eq!(keys.import_pem(&east, PEM, (from, now)).unwrap(), key);
+    assert_eq!(keys.list_public_keys(&east, from, from).await.unwrap().len(), 1);
+    let body: String = PEM.lines().filter(|l| !l.starts_with('-')).collect();
+    let der = base64::engine::Engine::decode(&base64::prelude::BASE64_STANDARD, body).unwrap();
+    let secret = hex::encode(&der[der.len() - 40..]);
+    for path in crate::support::files(f.dir.path()) {
+        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+        assert!(!text.contains(&secret), "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_only_listed_gets_its_private_half() {
+    let f = Fixture::new();
+    let (east, now) = (region("us-east-1"), f.clock.now());
+    let keys = f.store.signing_keys();
+    let signer = PemSigner::new(PEM, Some(&f.store)).unwrap();
+    signer.signer(&east, now).await.unwrap();
+    let print = signer.public_key().fingerprint.clone();
+    assert!(!keys.owns(&east, &print).await.unwrap());
+    let key = keys.import_pem(&east, PEM, (now, now + hours(100))).unwrap();
+    assert!(keys.owns(&east, &print).await.unwrap());
+    assert_eq!(key.valid_from, Timestamp::EPOCH, "what it signed before stays in its time");
+    assert_eq!(keys.list_all().unwrap().len(), 1);
+}
+
+#[test]
+fn keys_that_must_not_sign_are_not_imported() {
+    let f = Fixture::new();
+    let (east, now) = (region("us-east-1"), f.clock.now());
+    let keys = f.store.signing_keys();
+    let weak = include_str!("../../../../fixtures/keys/throwaway-rsa-1024.pem");
+    for (pem, (from, to), told) in [
+        (weak, (now, now + hours(1)), "1024 bits"),
+        ("nonsense", (now, now + hours(1)), "not an RSA private key"),
+        (PEM, (now, now), "its time ends"),
+    ] {
+        let error = keys.import_pem(&east, pem, (from, to)).unwrap_err();
+        assert_eq!(error.code(), "ValidationException");
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    assert!(keys.list_all().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -9,6 +9,16 @@ mod encryption;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kms_access;
+#[cfg(test)]
+mod kms_calls;
+#[cfg(test)]
+mod kms_dates;
+#[cfg(test)]
+mod kms_grants;
+#[cfg(test)]
+mod kms_states;
+#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod support;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use local::{OpenOptions, Store};
+use local::{KmsClient, OpenOptions, Store};
+use policy::Caller;
 use tempfile::TempDir;
 use trail::ports::{Clock, Pairs, Precondition, PutRequest, SseRequest};
 use trail::{Region, Timestamp};
@@ -46,6 +47,16 @@ impl Fixture {
         let store = Store::open(dir.path(), &options, clock.clone()).unwrap();
         assert!(store.create_bucket(BUCKET, &region("us-east-1")).unwrap());
         Self { dir, clock, store }
+    }
+
+    /// The account's root.
+    pub(crate) fn root(&self) -> Arc<Caller> {
+        Arc::new(Caller::root("aws", self.store.account().clone()))
+    }
+
+    /// The key service of us-east-1, as the account's root sees it.
+    pub(crate) fn kms(&self) -> KmsClient {
+        self.store.kms(self.root(), &region("us-east-1"))
     }
 
     /// The store as another process sees it.
