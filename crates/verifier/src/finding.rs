@@ -286,6 +286,9 @@ codes! {
     /// The KMS key cannot be used.
     KeyUnavailable = "key.unavailable", Noncompliant, Medium,
         "check the key's state";
+    /// The key's policy lets everyone decrypt.
+    KeyPolicy = "key.policy", Noncompliant, High,
+        "confine the statement to accounts, an organization or principals";
     /// The trail is set to write no digests.
     TrailValidationOff = "trail.validation-off", Noncompliant, Medium,
         "turn on log file validation";

@@ -16,6 +16,7 @@ mod encryption;
 mod events;
 pub mod explain;
 pub mod finding;
+mod key_facts;
 pub mod keys;
 mod logs;
 mod read;

@@ -94,8 +94,11 @@ pub struct Report {
     pub encryption: Vec<EncryptionLine>,
     /// Which keys signed.
     pub keys: Vec<KeyLine>,
-    /// What was found, most severe first.
+    /// What was found, most severe first; more than 100 of one kind are one.
     pub findings: Vec<ReportedFinding>,
+    /// The same, each by itself; for forms that take any number of lines.
+    #[serde(skip)]
+    pub every_finding: Vec<ReportedFinding>,
     /// What this run does not prove.
     pub not_proven: Vec<String>,
 }
@@ -302,9 +305,8 @@ impl From<&Finding> for ReportedFinding {
     }
 }
 
-/// Sorts findings, most severe first, and folds large groups of one code and chain into one.
-#[must_use]
-pub fn fold(mut findings: Vec<Finding>) -> Vec<ReportedFinding> {
+/// Sorts findings, most severe first.
+pub fn sort(findings: &mut [Finding]) {
     let order = |f: &Finding| {
         (
             f.class,
@@ -317,6 +319,12 @@ pub fn fold(mut findings: Vec<Finding>) -> Vec<ReportedFinding> {
         )
     };
     findings.sort_by_cached_key(order);
+}
+
+/// Sorts findings and folds large groups of one code and chain into one.
+#[must_use]
+pub fn fold(mut findings: Vec<Finding>) -> Vec<ReportedFinding> {
+    sort(&mut findings);
     let mut out = Vec::new();
     for group in findings.chunk_by(|a, b| {
         (a.class, a.code, a.backfill, &a.scope) == (b.class, b.code, b.backfill, &b.scope)
@@ -371,8 +379,9 @@ mod tests {
     fn more_than_a_hundred_of_one_kind_are_one() {
         let scope = Scope::default();
         let one = |i: u64| Finding::new(Code::LogMissing, &scope, "x").object(format!("o{i:04}"));
-        assert_eq!(fold((0..100).map(one).collect()).len(), 100);
-        let folded = fold((0..250).map(one).collect());
+        let fold = |n| fold((0..n).map(one).collect());
+        assert_eq!(fold(100).len(), 100);
+        let folded = fold(250);
         assert_eq!((folded.len(), folded[0].count, folded[0].objects.len()), (1, 250, 100));
     }
 }

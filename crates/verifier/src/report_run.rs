@@ -1,20 +1,21 @@
 //! From a finished run to its report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trail::name::{KeyArn, TrailArn};
+use trail::name::TrailArn;
 use trail::{AccountId, Timestamp};
 
 use crate::chain::{Content, Standing};
 use crate::coverage::{Span, State, flatten, proven_seconds};
 use crate::encryption::{self, TrailKey};
 use crate::finding::{Class, Code, Finding, Scope};
+use crate::key_facts;
 use crate::logs::Fate;
 use crate::report::{
-    CoverageLine, DigestCounts, EncryptionLine, KeyLine, LogCounts, Report, Summary, Tool, Verdict,
-    fold,
+    CoverageLine, DigestCounts, EncryptionLine, KeyLine, LogCounts, Report, ReportedFinding,
+    Summary, Tool, Verdict, fold, sort,
 };
 use crate::request::{Depth, SseDemand};
 use crate::run::{Chain, Run, dedup_by_id};
@@ -40,12 +41,13 @@ pub(crate) async fn report(mut run: Run<'_>) -> Report {
         lines.extend(encryption::lines(seen));
     }
     findings.extend(trail_state(&run));
-    findings.extend(key_state(&run, &lines).await);
+    findings.extend(key_facts(&run, &lines, &mut notes).await);
     for log in &mut run.looked {
         findings.append(&mut log.findings);
     }
     findings.append(&mut run.swept.findings);
     dedup_by_id(&mut findings);
+    sort(&mut findings);
     limits_of_proof(&run, &mut notes);
     notes.sort();
     notes.dedup();
@@ -63,6 +65,7 @@ pub(crate) async fn report(mut run: Run<'_>) -> Report {
         coverage,
         encryption: lines.iter().map(encryption_line).collect(),
         keys: key_lines(&run),
+        every_finding: findings.iter().map(ReportedFinding::from).collect(),
         findings: fold(findings),
         not_proven: notes,
     }
@@ -230,31 +233,17 @@ fn trail_state(run: &Run<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The state of every KMS key that objects are encrypted with.
-async fn key_state(run: &Run<'_>, lines: &[encryption::Line]) -> Vec<Finding> {
+/// Of every KMS key that objects are encrypted with.
+async fn key_facts(
+    run: &Run<'_>,
+    lines: &[encryption::Line],
+    notes: &mut Vec<String>,
+) -> Vec<Finding> {
     let Some(kms) = &run.ports.kms else { return Vec::new() };
-    let arns: std::collections::BTreeSet<&str> =
-        lines.iter().filter_map(|l| l.sse.kms_key.as_deref()).collect();
-    let mut findings = Vec::new();
-    for arn in arns {
-        let Ok(parsed) = arn.parse::<KeyArn>() else { continue };
-        let Ok(info) = kms.describe_key(&parsed.region, arn).await else { continue };
-        let code = match info.state.as_str() {
-            "Enabled" if info.rotation == Some(false) => Code::KeyRotationOff,
-            "Enabled" => continue,
-            "Disabled" => Code::KeyDisabled,
-            "PendingDeletion" | "PendingReplicaDeletion" => Code::KeyPendingDeletion,
-            _ => Code::KeyUnavailable,
-        };
-        let message = match code {
-            Code::KeyRotationOff => format!("KMS key {arn} is not rotated automatically"),
-            _ => format!("KMS key {arn} is {}", info.state),
-        };
-        let scope = Scope { region: Some(parsed.region.clone()), ..Scope::default() };
-        let finding = Finding::new(code, &scope, message).object(arn);
-        findings.push(if concerns_now(run) { finding } else { finding.class(Class::Info) });
-    }
-    findings
+    let arns: BTreeSet<&str> = lines.iter().filter_map(|l| l.sse.kms_key.as_deref()).collect();
+    let findings = key_facts::judge(&**kms, arns, notes).await;
+    let graded = |f: Finding| if concerns_now(run) { f } else { f.class(Class::Info) };
+    findings.into_iter().map(graded).collect()
 }
 
 fn limits_of_proof(run: &Run<'_>, notes: &mut Vec<String>) {
