@@ -8,6 +8,7 @@ mod aws_vectors;
 mod bad_input;
 mod damage;
 mod demo;
+mod encryption;
 mod flaky;
 mod gaps;
 mod offline;

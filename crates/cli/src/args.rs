@@ -63,6 +63,9 @@ pub(crate) enum Command {
         after_help = "Example: trailseal deliver --store ./store --config trail.toml events.ndjson"
     )]
     Deliver(Deliver),
+    /// Look for whatever would stop a delivery or its readers; writes nothing
+    #[command(after_help = "Example: trailseal check --store ./store --config trail.toml")]
+    Check(Check),
     /// Prove a trail, or find what was done to it
     #[command(
         after_help = "Example: trailseal verify --store ./store s3://audit-logs/corp --format json"
@@ -118,6 +121,16 @@ pub(crate) struct Deliver {
     /// Files of events, or - for standard input (the default when something is piped in): NDJSON, a JSON array or {"Records":[…]}, plain or gzip
     #[arg(value_name = "EVENTS")]
     pub(crate) events: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Check {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Set a value of the configuration: section.key=value; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -304,6 +317,28 @@ pub(crate) enum KeysAction {
         /// The source region whose digests it signs
         #[arg(value_name = "REGION")]
         region: Region,
+    },
+    /// Make the key that signs for a region from now on; those before it stay listed and valid
+    #[command(after_help = "Example: trailseal keys rotate --store ./store us-east-1")]
+    Rotate {
+        /// The source region whose digests it signs
+        #[arg(value_name = "REGION")]
+        region: Region,
+    },
+    /// Take in a private key, sealed, to sign for a region
+    #[command(
+        after_help = "Example: trailseal keys import --store ./store us-east-1 key.pem --days 365"
+    )]
+    Import {
+        /// The source region whose digests it signs
+        #[arg(value_name = "REGION")]
+        region: Region,
+        /// An RSA key of at least 2048 bits, PEM
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// How long it may sign
+        #[arg(long, value_name = "N", default_value_t = 365)]
+        days: u32,
     },
     /// List signing keys
     #[command(after_help = "Example: trailseal keys list --store ./store")]

@@ -206,21 +206,25 @@ impl Config {
                 self.encryption.kms_key.as_deref().ok_or(
                     "encryption.kms_key is missing: sse-kms needs a key ARN or alias/NAME",
                 )?;
-            let parsed: KeyRef = key.parse().map_err(|e| format!("encryption.kms_key: {e}"))?;
-            let region = match &parsed {
-                KeyRef::Arn(arn) => Some(&arn.region),
-                KeyRef::Alias { region, .. } => region.as_ref(),
-                KeyRef::Id(_) => None,
-            };
-            let bucket = &self.destination.region;
-            if let Some(region) = region.filter(|r| *r != bucket) {
-                return Err(format!(
-                    "encryption.kms_key: {key} is a key of {region}, but the bucket is in {bucket}; \
-                     S3 takes keys of the bucket's region only"
-                ));
-            }
+            key.parse::<KeyRef>().map_err(|e| format!("encryption.kms_key: {e}"))?;
         }
         Ok(())
+    }
+
+    /// What is wrong with a key whose own name says that it is not of the bucket's region.
+    pub(crate) fn key_elsewhere(&self) -> Option<String> {
+        let key = self.encryption.kms_key.as_deref().filter(|_| self.uses_kms())?;
+        let region = match key.parse().ok()? {
+            KeyRef::Arn(arn) => Some(arn.region),
+            KeyRef::Alias { region, .. } => region,
+            KeyRef::Id(_) => None,
+        };
+        let bucket = &self.destination.region;
+        let region = region.filter(|region| region != bucket)?;
+        Some(format!(
+            "encryption.kms_key: {key} is a key of {region}, but the bucket is in {bucket}; S3 takes \
+             keys of the bucket's region only and answers KMS.NotFoundException"
+        ))
     }
 
     pub(crate) fn uses_kms(&self) -> bool {
@@ -356,7 +360,6 @@ mod tests {
             ("", &["destination.url=s3://b/../x"], "'..'"),
             ("", &["delivery.max_log_size=many"], "size"),
             ("", &["encryption.logs=sse-c"], "sse-c"),
-            ("", &["encryption.kms_key=arn:aws:kms:eu-west-1:111122223333:key/k"], "eu-west-1"),
         ] {
             let text = if change.starts_with("[trail]") {
                 GOOD.replacen("[trail]", change, 1)
@@ -365,6 +368,20 @@ mod tests {
             };
             let error = read(&text, set, &[]).unwrap_err();
             assert!(error.contains(why), "{set:?}{change}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_whose_name_says_another_region_is_told() {
+        let elsewhere = |key: &str| {
+            let set = format!("encryption.kms_key={key}");
+            read(GOOD, &[&set], &[]).unwrap().key_elsewhere()
+        };
+        let told = elsewhere("arn:aws:kms:eu-west-1:111122223333:key/k").unwrap();
+        assert!(told.contains("eu-west-1") && told.contains("KMS.NotFoundException"), "{told}");
+        assert!(elsewhere("arn:aws:kms:eu-west-1:111122223333:alias/k").is_some());
+        for near in ["arn:aws:kms:us-east-1:111122223333:key/k", "alias/k", "k"] {
+            assert_eq!(elsewhere(near), None);
         }
     }
 }

@@ -45,6 +45,7 @@ async fn run(args: &Args) -> Result<u8, CliError> {
     match &args.command {
         Command::Demo(options) => command::demo::run(global, options).await,
         Command::Deliver(options) => command::deliver::run(global, options).await,
+        Command::Check(options) => command::check::run(global, options).await,
         Command::Verify(options) => command::verify::run(global, options).await,
         Command::Status(options) => command::status::run(global, options).await,
         Command::Explain(options) => command::explain::run(global, options).await,

@@ -12,8 +12,8 @@ use trail::gzip;
 use trail::limits::LOG_INFLATED_BYTES_MAX;
 use trail::name::TrailArn;
 use trail::ports::{
-    ETag, ListRequest, Object, ObjectStore, Pairs, Precondition, PutRequest, SseAlgorithm,
-    SseRequest, SseState,
+    ETag, ListPage, ListRequest, Object, ObjectStore, Pairs, Precondition, PutRequest,
+    SseAlgorithm, SseRequest, SseState,
 };
 
 use crate::{DeliverError, Retry, Sse};
@@ -88,18 +88,32 @@ impl Bucket {
 
     /// All keys under `prefix`.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        let (mut keys, mut after) = (Vec::new(), None::<String>);
+        let pages = self.pages(prefix, false).await?;
+        Ok(pages.into_iter().flat_map(|page| page.entries).map(|entry| entry.key).collect())
+    }
+
+    /// The names of the folders right under `prefix`, which ends in a slash or is empty.
+    pub(crate) async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let pages = self.pages(prefix, true).await?;
+        let folders = pages.into_iter().flat_map(|page| page.prefixes);
+        let name =
+            |folder: String| Some(folder.strip_prefix(prefix)?.strip_suffix('/')?.to_owned());
+        Ok(folders.filter_map(name).collect())
+    }
+
+    async fn pages(&self, prefix: &str, delimiter: bool) -> Result<Vec<ListPage>, StoreError> {
+        let (mut pages, mut after) = (Vec::new(), None::<String>);
         loop {
             let call = || {
                 let start_after = after.as_deref();
-                let request = ListRequest { prefix, start_after, delimiter: false };
-                self.store.list(&self.name, request)
+                self.store.list(&self.name, ListRequest { prefix, start_after, delimiter })
             };
-            let page = self.retrying(call).await?;
-            keys.extend(page.entries.into_iter().map(|entry| entry.key));
-            match page.next {
+            let mut page = self.retrying(call).await?;
+            let next = page.next.take();
+            pages.push(page);
+            match next {
                 Some(next) => after = Some(next),
-                None => return Ok(keys),
+                None => return Ok(pages),
             }
         }
     }

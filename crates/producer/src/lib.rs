@@ -16,6 +16,7 @@
 mod batch;
 mod bucket;
 mod chain;
+mod check;
 mod config;
 mod context;
 mod error;

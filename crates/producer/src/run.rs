@@ -61,6 +61,14 @@ impl Delivery {
     /// See [`DeliverError::exit_code`]: a refusal before anything was written, or
     /// [`DeliverError::NotAllDelivered`], after which the same input is to be delivered again.
     pub async fn run(self, inputs: Vec<Input>) -> Result<Summary, DeliverError> {
+        let ctx = Arc::new(self.into_context());
+        Run::whole(&ctx, inputs).await.map_err(|e| {
+            let refused = e.is_refusal() && !ctx.bucket.written.load(Ordering::Relaxed);
+            if refused { e } else { DeliverError::NotAllDelivered(Box::new(e)) }
+        })
+    }
+
+    pub(crate) fn into_context(self) -> Context {
         let Self { config, ports, observer } = self;
         let bucket = Bucket::new(
             ports.store.clone(),
@@ -68,12 +76,7 @@ impl Delivery {
             config.trail.clone(),
             config.retry,
         );
-        let latest = AtomicI64::new(i64::MIN);
-        let ctx = Arc::new(Context { config, ports, observer, bucket, latest });
-        Run::whole(&ctx, inputs).await.map_err(|e| {
-            let refused = e.is_refusal() && !ctx.bucket.written.load(Ordering::Relaxed);
-            if refused { e } else { DeliverError::NotAllDelivered(Box::new(e)) }
-        })
+        Context { config, ports, observer, bucket, latest: AtomicI64::new(i64::MIN) }
     }
 }
 

@@ -1,24 +1,37 @@
 //! `keys`: the keys that sign digests.
 
 use std::path::Path;
+use std::time::Duration;
 
 use local::SystemClock;
-use trail::Timestamp;
 use trail::ports::Clock as _;
-use trail::public_key::PublicKeyList;
+use trail::public_key::{PublicKey, PublicKeyList};
+use trail::{Region, Timestamp};
+use zeroize::Zeroizing;
 
 use crate::args::{Global, Keys, KeysAction};
 use crate::error::CliError;
 use crate::{backend, output};
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 pub(crate) async fn run(global: &Global, options: &Keys) -> Result<u8, CliError> {
-    let create = matches!(options.action, KeysAction::Generate { .. });
-    let store = backend::open_store(global, None, create)?;
+    use KeysAction as A;
+    let makes = matches!(options.action, A::Generate { .. } | A::Rotate { .. } | A::Import { .. });
+    let store = backend::open_store(global, None, makes)?;
     match &options.action {
         KeysAction::Generate { region } => {
-            let key = store.signing_keys().generate(region, SystemClock.now())?;
-            let (from, to) = (key.valid_from, key.valid_to);
-            output::print(&format!("{}  {region}  valid {from} to {to}\n", key.fingerprint))?;
+            made(&store.signing_keys().generate(region, SystemClock.now())?, region)?;
+        }
+        KeysAction::Rotate { region } => {
+            made(&store.signing_keys().rotate(region, SystemClock.now())?, region)?;
+        }
+        KeysAction::Import { region, file, days } => {
+            let pem = std::fs::read_to_string(file).map(Zeroizing::new);
+            let pem = pem.map_err(|e| CliError::file("cannot read", file, e))?;
+            let now = SystemClock.now();
+            let until = now + DAY * *days;
+            made(&store.signing_keys().import_pem(region, &pem, (now, until))?, region)?;
         }
         KeysAction::List => {
             let mut text = String::new();
@@ -41,6 +54,11 @@ pub(crate) async fn run(global: &Global, options: &Keys) -> Result<u8, CliError>
         }
     }
     Ok(0)
+}
+
+fn made(key: &PublicKey, region: &Region) -> Result<(), CliError> {
+    let (from, to) = (key.valid_from, key.valid_to);
+    output::print(&format!("{}  {region}  valid {from} to {to}\n", key.fingerprint))
 }
 
 fn json(list: &PublicKeyList) -> String {
