@@ -324,7 +324,9 @@ pub(crate) fn file_names(dir: &Path) -> Result<Vec<String>, FileError> {
 /// Whether nothing is there but what an unfinished creation leaves.
 fn is_blank(dir: &Path) -> Result<bool, FileError> {
     const OWN: [&str; 4] = ["tmp", "locks", "root.key", "s3-root.json"];
-    Ok(file_names(dir)?.iter().all(|name| OWN.contains(&name.as_str())))
+    // The root key, while another process is writing it.
+    let own = |name: &String| OWN.contains(&name.as_str()) || name.starts_with("tmp-");
+    Ok(file_names(dir)?.iter().all(own))
 }
 
 /// `store.json` comes last: without it, the next one to open goes on from what is there.

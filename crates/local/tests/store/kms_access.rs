@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use local::kms::{CreateKey, KeySpec, KeyUsage, KmsClient, Message, Origin, ReplicateKey};
+use local::kms::{
+    CreateKey, KeyAndContext, KeySpec, KeyUsage, KmsClient, Message, Origin, ReplicateKey,
+};
 use policy::{Caller, Kind, Policy, Principal};
 use serde_json::{Value, json};
 use trail::error::KeyError;
@@ -170,6 +172,7 @@ fn a_missing_key_is_told_before_a_denial_and_a_denial_before_a_state() {
     f.kms().disable_key(&key).unwrap();
     let nobody = client(&f, ALICE, &[]);
     let none = Pairs::new();
+    f.kms().create_alias("alias/here", &key).unwrap();
     let missing = "00000000-0000-4000-8000-000000000000";
     assert_eq!(code(nobody.encrypt(missing, b"x", &none)), "NotFoundException");
     assert_eq!(code(nobody.encrypt(&key, b"x", &none)), DENIED);
@@ -179,11 +182,31 @@ fn a_missing_key_is_told_before_a_denial_and_a_denial_before_a_state() {
         key.replace("111122223333", "999900001111"),
         key.replace("arn:aws:", "arn:aws-cn:"),
         "alias/none".to_owned(),
+        "arn:aws:kms:eu-west-1:111122223333:alias/here".to_owned(),
     ] {
         assert_eq!(code(f.kms().encrypt(&wrong, b"x", &none)), "NotFoundException", "{wrong}");
     }
     for wrong in ["", "../x", "key/1", "alias/"] {
         assert_eq!(code(f.kms().describe_key(wrong)), "ValidationException", "{wrong}");
+    }
+}
+
+#[test]
+fn moving_a_ciphertext_needs_permission_on_both_sides() {
+    let f = Fixture::new();
+    let [from, to] = [(); 2].map(|()| key_with(&f, &[]));
+    let (old, new) = (pairs(&[("a", "old")]), pairs(&[("a", "new")]));
+    let made = f.kms().encrypt(&from, b"x", &old).unwrap().ciphertext;
+    for (actions, expected) in [
+        (&["kms:ReEncryptFrom"][..], DENIED),
+        (&["kms:ReEncryptTo"], DENIED),
+        (&["kms:Decrypt", "kms:Encrypt"], DENIED),
+        (&["kms:ReEncrypt*"], ""),
+    ] {
+        let source = KeyAndContext { key: None, context: &old };
+        let target = KeyAndContext { key: Some(&to), context: &new };
+        let answer = client(&f, ALICE, actions).re_encrypt(&made, source, target);
+        assert_eq!(code(answer), expected, "{actions:?}");
     }
 }
 

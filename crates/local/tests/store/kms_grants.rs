@@ -126,8 +126,15 @@ fn a_grant_is_retired_by_whom_it_names_by_its_grantee_and_by_the_account() {
     let session = "arn:aws:sts::111122223333:assumed-role/retirer/s";
     assert_eq!(retire(session, &[], &of_role), "");
     assert_eq!(retire(BOB, &["kms:RetireGrant"], &plain), "", "by an identity policy");
+    // By the account's root, also where the key policy does not name the account.
     let last = make(&["Encrypt"], None);
-    assert_eq!(code(f.kms().retire_grant(&key, &last)), "", "by the account's root");
+    let alices = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": ALICE}, "Action": "kms:PutKeyPolicy",
+        "Resource": "*",
+    }]});
+    f.kms().put_key_policy(&key, &alices.to_string(), true).unwrap();
+    assert_eq!(code(f.kms().revoke_grant(&key, &last)), DENIED);
+    assert_eq!(code(f.kms().retire_grant(&key, &last)), "");
 }
 
 #[test]
