@@ -62,6 +62,7 @@ pub enum VerifyError {
 /// When the target cannot be listed at all; everything else is in the report.
 pub async fn verify(request: &Request, ports: &Ports) -> Result<Report, VerifyError> {
     let mut run = run::Run::new(request, ports).await?;
+    run.tell_findings_of_digests();
     run.look().await;
     Ok(report_run::report(run).await)
 }

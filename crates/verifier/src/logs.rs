@@ -15,6 +15,7 @@ use trail::{Sha256, Timestamp, limits};
 use crate::events::{self, Oddities};
 use crate::finding::{Code, Finding, Scope};
 use crate::read::{Load, Place, read_all};
+use crate::report::ReportedFinding;
 
 /// A log that a digest names.
 pub(crate) struct Named {
@@ -79,10 +80,14 @@ pub(crate) async fn check(
             None => outside.push(log),
         }
     }
-    let asked_of = asked.clone();
+    let (asked_of, progress) = (asked.clone(), Arc::clone(&load.progress));
     let mut looked =
         read_all(store, items, limits::LOG_STORED_BYTES_MAX, load, move |log, object| {
-            look(log, object, &asked_of)
+            let looked = look(log, object, &asked_of);
+            for finding in &looked.findings {
+                progress.found(&ReportedFinding::from(finding));
+            }
+            looked
         })
         .await;
     looked.extend(outside.into_iter().map(|log| {

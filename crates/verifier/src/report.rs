@@ -341,7 +341,7 @@ pub fn fold(mut findings: Vec<Finding>) -> Vec<ReportedFinding> {
         one.objects = objects.take(GROUP_ABOVE).cloned().collect();
         one.message = format!("{} (and {} more like it)", one.message, group.len() - 1);
         // The id is that of the group, not of whichever member comes first today.
-        let name = format!("{}\n{:?}", one.code, group[0].scope);
+        let name = format!("{}\n{}\n{:?}", one.code, one.class, group[0].scope);
         one.id = Sha256::of(name.as_bytes()).to_string()[..16].to_owned();
         out.push(one);
     }

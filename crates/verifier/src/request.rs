@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::report::ReportedFinding;
 use trail::name::{KeyArn, TrailArn};
 use trail::ports::{KeyService, ObjectStore, PublicKeys, TrailInfo, Trails};
 use trail::public_key::PublicKey;
@@ -186,6 +187,9 @@ pub trait Progress: Send + Sync {
     fn begin(&self, what: &'static str, objects: u64);
     /// An object of `bytes` stored bytes is done.
     fn done(&self, bytes: u64);
+    /// A finding that stays: the report will have it too. What can be said only when all is
+    /// known comes with the report alone.
+    fn found(&self, _finding: &ReportedFinding) {}
 }
 
 /// Sees nothing.

@@ -18,6 +18,7 @@ use crate::finding::{Code, Finding, Scope};
 use crate::keys::KeyRing;
 use crate::logs::{self, Asked, Looked, Named};
 use crate::read::{Load, Place};
+use crate::report::ReportedFinding;
 use crate::request::{Depth, Ports, Request};
 use crate::unnamed::Swept;
 
@@ -151,6 +152,14 @@ impl<'a> Run<'a> {
         let own = |t: &&TrailInfo| t.trail_arn.contains(&format!(":{}:trail/", id.account));
         let trails = self.trails.as_ref()?;
         trails.iter().filter(named).find(own).or_else(|| trails.iter().find(named))
+    }
+
+    /// What was found so far is final: logs add to it and take nothing away.
+    pub(crate) fn tell_findings_of_digests(&self) {
+        let of_chains = self.chains.iter().flat_map(|chain| &chain.result.findings);
+        for finding in self.findings.iter().chain(of_chains) {
+            self.ports.progress.found(&ReportedFinding::from(finding));
+        }
     }
 
     /// Reads the logs and looks for what no digest names.
