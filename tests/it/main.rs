@@ -14,6 +14,7 @@ mod gaps;
 mod offline;
 mod pipeline;
 mod readme;
+mod reports;
 mod secrets;
 mod stratus;
 mod tamper;

@@ -71,6 +71,14 @@ pub(crate) enum Command {
         after_help = "Example: trailseal verify --store ./store s3://audit-logs/corp --format json"
     )]
     Verify(Verify),
+    /// What changed from one report to the next
+    #[command(after_help = "Example: trailseal diff yesterday.json today.json")]
+    Diff(Diff),
+    /// Check signed reports
+    #[command(
+        after_help = "Example: trailseal report verify evidence.dsse.json --public-key auditor.pub"
+    )]
+    Report(ReportCommand),
     /// List chains, their first and last digests and lag, from listings only
     #[command(after_help = "Example: trailseal status --store ./store s3://audit-logs")]
     Status(Status),
@@ -135,6 +143,24 @@ pub(crate) struct Check {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
+    Text,
+    Json,
+    Ndjson,
+    Csv,
+    Html,
+    Junit,
+    Sarif,
+    Asff,
+    Ocsf,
+    Oscal,
+    Prometheus,
+    /// Controls of published standards and what this run says of them, as Markdown
+    Standards,
+}
+
+/// Of commands that print one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlainFormat {
     Text,
     Json,
 }
@@ -208,6 +234,71 @@ pub(crate) struct Verify {
     /// Where to write; at most one format goes without, to stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
+    /// The JSON report of the run before: findings that are gone come out archived in asff
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Option<PathBuf>,
+    /// Sign the report: an RSA key in a PEM file, or the ARN of a KMS key that signs
+    #[arg(long, value_name = "KEY")]
+    pub(crate) sign: Option<String>,
+    /// Where the signed evidence goes
+    #[arg(long, value_name = "FILE", default_value = "evidence.dsse.json", requires = "sign")]
+    pub(crate) evidence: PathBuf,
+    /// Tell the verdict to a webhook; a failure to tell never changes the verdict
+    #[arg(long, value_name = "URL", env = "TRAILSEAL_WEBHOOK", hide_env_values = true)]
+    pub(crate) webhook: Option<String>,
+    /// What the webhook takes
+    #[arg(long, value_name = "KIND", default_value = "json")]
+    pub(crate) webhook_kind: WebhookKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WebhookKind {
+    Json,
+    Slack,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportCommand {
+    #[command(subcommand)]
+    pub(crate) action: ReportAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportAction {
+    /// Check that signed evidence is by a key that you trust, and unchanged
+    #[command(
+        after_help = "Example: trailseal report verify evidence.dsse.json --public-key auditor.pub"
+    )]
+    Verify(ReportVerify),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportVerify {
+    /// What `verify --sign` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// A public key in PEM that you have from the signer; repeatable
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) public_key: Vec<PathBuf>,
+    /// Write the report that is in it, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) extract: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Diff {
+    /// The JSON report of the earlier run
+    #[arg(value_name = "OLD")]
+    pub(crate) old: PathBuf,
+    /// The JSON report of the later run
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+    /// Output format
+    #[arg(long, value_name = "F", default_value = "text")]
+    pub(crate) format: PlainFormat,
+    /// Compare reports of different targets
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// How to verify: shared by `verify` and `explain`.
@@ -275,7 +366,7 @@ pub(crate) struct Status {
     pub(crate) scope: Scope,
     /// Output format
     #[arg(long, value_name = "F", default_value = "text")]
-    pub(crate) format: Format,
+    pub(crate) format: PlainFormat,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -290,7 +381,7 @@ pub(crate) struct Explain {
     pub(crate) checks: Checks,
     /// Output format
     #[arg(long, value_name = "F", default_value = "text")]
-    pub(crate) format: Format,
+    pub(crate) format: PlainFormat,
 }
 
 #[derive(Debug, ClapArgs)]

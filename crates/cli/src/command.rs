@@ -7,5 +7,6 @@ pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod meta;
 pub(crate) mod mirror;
+pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod verify;

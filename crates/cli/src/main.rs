@@ -8,6 +8,8 @@ mod config;
 mod error;
 mod output;
 mod progress;
+mod render;
+mod stream;
 mod text;
 
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ async fn run(args: &Args) -> Result<u8, CliError> {
         Command::Deliver(options) => command::deliver::run(global, options).await,
         Command::Check(options) => command::check::run(global, options).await,
         Command::Verify(options) => command::verify::run(global, options).await,
+        Command::Diff(options) => command::report::diff(options),
+        Command::Report(options) => command::report::run(&options.action),
         Command::Status(options) => command::status::run(global, options).await,
         Command::Explain(options) => command::explain::run(global, options).await,
         Command::Mirror(options) => command::mirror::run(global, options).await,

@@ -1,6 +1,7 @@
 //! Data to stdout, everything else to stderr; a reader that closes the pipe is no error.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
@@ -35,10 +36,16 @@ pub(crate) fn colored() -> bool {
 /// Writes data to stdout.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| match e.kind() {
-        std::io::ErrorKind::BrokenPipe => CliError::ClosedPipe,
-        _ => CliError::file("cannot write to", std::path::Path::new("standard output"), e),
-    })
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| failed(None, e))
+}
+
+/// Why data could not be written to a file, or to stdout.
+pub(crate) fn failed(output: Option<&Path>, e: std::io::Error) -> CliError {
+    match output {
+        Some(path) => CliError::file("cannot write the report", path, e),
+        None if e.kind() == std::io::ErrorKind::BrokenPipe => CliError::ClosedPipe,
+        None => CliError::file("cannot write to", Path::new("standard output"), e),
+    }
 }
 
 /// Tells a person something, on stderr.

@@ -1,38 +1,68 @@
-//! Reports for a person: the first screen answers verified or not, for what, until when.
+//! Text for a person, as wide as the terminal and in colour where it has any.
 
-use std::collections::BTreeMap;
+mod finding;
+mod map;
+mod report;
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 
+use terminal_size::{Width, terminal_size_of};
+use textwrap::{Options, WordSplitter};
 use trail::Timestamp;
-use verifier::Report;
-use verifier::coverage::State;
 use verifier::explain::Explanation;
-use verifier::report::{CoverageLine, ReportedFinding, Verdict};
+use verifier::report::Verdict;
 use verifier::status::ChainStatus;
 
-use crate::output::{counted, grouped};
+use crate::output;
 
-/// Characters of a chain's coverage map.
-const MAP_WIDTH: usize = 48;
-/// Objects listed below a finding that stands for several.
-const OBJECTS_SHOWN: usize = 10;
+pub(crate) use crate::text::report::report;
 
-/// Text with or without colours.
+/// Narrower than this, text is not fitted: it would be torn to shreds.
+const WIDTH_MIN: usize = 40;
+/// Lines of prose longer than this are hard to read.
+const PROSE_MAX: usize = 100;
+
+/// Colours and lines for where a text goes.
 pub(crate) struct Painter {
-    pub(crate) color: bool,
+    color: bool,
+    /// Columns; None: as long as lines get, which is what a pipe or a file is to have.
+    width: Option<usize>,
 }
 
 impl Painter {
+    /// For standard output.
+    pub(crate) fn stdout() -> Self {
+        let width = terminal_size_of(std::io::stdout()).map(|(Width(w), _)| usize::from(w));
+        Self { color: output::colored(), width: width.map(|w| w.max(WIDTH_MIN)) }
+    }
+
+    /// For a file.
+    pub(crate) fn file() -> Self {
+        Self { color: false, width: None }
+    }
+
+    /// Prose, indented, with its further lines indented deeper. Words, such as keys, stay whole.
+    fn prose(&self, out: &mut String, indent: usize, hang: usize, text: &str) {
+        let (first, rest) = (" ".repeat(indent), " ".repeat(indent + hang));
+        let width = self.width.map_or(usize::MAX, |w| w.min(PROSE_MAX));
+        let options = Options::new(width)
+            .initial_indent(&first)
+            .subsequent_indent(&rest)
+            .break_words(false)
+            .word_splitter(WordSplitter::NoHyphenation);
+        for line in textwrap::wrap(text, options) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+
     fn paint(&self, code: &str, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     fn bold(&self, text: &str) -> String {
         self.paint("1", text)
-    }
-
-    fn dim(&self, text: &str) -> String {
-        self.paint("2", text)
     }
 
     fn verdict(&self, verdict: Verdict) -> String {
@@ -51,191 +81,6 @@ impl Painter {
             _ => "33",
         };
         self.paint(code, class)
-    }
-}
-
-/// A verification report.
-pub(crate) fn report(report: &Report, painter: &Painter) -> String {
-    let mut out = String::new();
-    head(&mut out, report, painter);
-    findings(&mut out, report, painter);
-    coverage(&mut out, report, painter);
-    encryption(&mut out, report, painter);
-    if !report.not_proven.is_empty() {
-        let _ = writeln!(out, "\n{}", painter.bold("Not proven"));
-        for line in &report.not_proven {
-            let _ = writeln!(out, "  - {}", printable(line));
-        }
-    }
-    out
-}
-
-fn head(out: &mut String, report: &Report, painter: &Painter) {
-    let s = &report.summary;
-    let target = report.request.get("target").and_then(|t| t.as_str()).unwrap_or_default();
-    let _ = writeln!(out, "{}  {}", painter.verdict(report.verdict), printable(target));
-    let means = match report.verdict {
-        Verdict::Verified => "all that was asked is proven",
-        Verdict::Tampered => "evidence that something was changed, removed, added or forged",
-        Verdict::Incomplete => {
-            "no evidence of tampering, but a part of the time asked is not covered"
-        }
-        Verdict::Unverifiable => "some object, key or API could not be read or trusted",
-        Verdict::Noncompliant => "integrity holds; something else is not as required",
-    };
-    let _ = writeln!(out, "  {means}");
-    let _ = writeln!(
-        out,
-        "  {}; {} ({} valid); {} ({} valid){}",
-        counted(s.chains, "chain"),
-        counted(s.digests.checked + s.backfill_digests.checked, "digest"),
-        grouped(s.digests.valid + s.backfill_digests.valid),
-        counted(s.logs.checked, "log"),
-        grouped(s.logs.valid),
-        s.events.map(|n| format!("; {}", counted(n, "event"))).unwrap_or_default(),
-    );
-    let text = |name: &str| report.request.get(name).and_then(|t| t.as_str()).map(str::to_owned);
-    let from = text("start")
-        .or_else(|| report.coverage.iter().map(|c| c.from).min().map(|t| t.to_string()));
-    if let (Some(from), Some(end)) = (from, text("end")) {
-        let share = s.coverage.map_or("nothing demanded yet (all within the grace)".into(), |c| {
-            format!("{} % of the time demanded is proven", (c * 1e4).floor() / 1e2)
-        });
-        let _ = writeln!(out, "  {from} to {end}: {share}");
-    }
-    let mut sources: BTreeMap<&str, usize> = BTreeMap::new();
-    for key in &report.keys {
-        *sources.entry(&key.source).or_default() += 1;
-    }
-    let sources: Vec<String> =
-        sources.iter().map(|(s, n)| format!("{} from {s}", counted(*n as u64, "key"))).collect();
-    if !sources.is_empty() {
-        let _ = writeln!(out, "  signed with {}", sources.join(", "));
-    }
-}
-
-fn findings(out: &mut String, report: &Report, painter: &Painter) {
-    if report.findings.is_empty() {
-        return;
-    }
-    let title = counted(report.findings.len() as u64, "finding");
-    let _ = writeln!(out, "\n{}", painter.bold(&title));
-    let groups = report.findings.chunk_by(|a, b| (&a.code, a.class) == (&b.code, b.class));
-    for group in groups {
-        let first = &group[0];
-        let total: u64 = group.iter().map(|f| f.count).sum();
-        let times = if total > 1 { format!(" × {}", grouped(total)) } else { String::new() };
-        let _ = writeln!(
-            out,
-            "\n  {} {} ({}){times}",
-            painter.class(first.class),
-            painter.bold(&first.code),
-            first.severity
-        );
-        group.iter().for_each(|f| finding(out, f, painter));
-        let _ = writeln!(out, "    {}", painter.dim(&format!("→ {}", first.remedy)));
-    }
-}
-
-fn finding(out: &mut String, f: &ReportedFinding, painter: &Painter) {
-    let place: Vec<&str> =
-        [&f.account, &f.region, &f.trail].into_iter().filter_map(|p| p.as_deref()).collect();
-    let subject = f.object.as_deref().map_or_else(|| place.join(" "), printable);
-    let _ = writeln!(out, "    {subject}");
-    let span = match (f.from, f.to) {
-        (Some(from), Some(to)) => format!("  [{from} – {to}]"),
-        _ => String::new(),
-    };
-    let _ = writeln!(out, "      {}{}", printable(&f.message), painter.dim(&span));
-    if let (Some(expected), Some(actual)) = (&f.expected, &f.actual) {
-        let _ = writeln!(out, "      expected {}", printable(expected));
-        let _ = writeln!(out, "      found    {}", printable(actual));
-    }
-    if f.object.is_none() || f.objects.len() > 1 {
-        for object in f.objects.iter().take(OBJECTS_SHOWN) {
-            let _ = writeln!(out, "      · {}", printable(object));
-        }
-        if f.count as usize > OBJECTS_SHOWN && !f.objects.is_empty() {
-            let _ = writeln!(out, "      · and {} more", grouped(f.count - OBJECTS_SHOWN as u64));
-        }
-    }
-}
-
-fn coverage(out: &mut String, report: &Report, painter: &Painter) {
-    let mut chains: BTreeMap<[&str; 4], Vec<&CoverageLine>> = BTreeMap::new();
-    for line in &report.coverage {
-        let id = [&*line.account, &*line.region, &*line.trail, &*line.home_region];
-        chains.entry(id).or_default().push(line);
-    }
-    if chains.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "\n{}", painter.bold("Coverage"));
-    let width = chains
-        .keys()
-        .map(|[_, region, trail, _]| region.len() + trail.len() + 1)
-        .max()
-        .unwrap_or(0);
-    for ([account, region, trail, _], lines) in &chains {
-        let name = format!("{region} {trail}");
-        let (from, to) = (lines[0].from, lines[lines.len() - 1].to);
-        let _ = writeln!(out, "  {account} {name:width$}  {}  {from} – {to}", map(lines));
-    }
-    let legend = "█ proven  ▓ proven earlier  ~ pending  X invalid  ? unreadable  ! missing  · gap or absent";
-    let _ = writeln!(out, "  {}", painter.dim(legend));
-}
-
-/// A chain's time as one line; where several states share a cell, the worst is shown.
-fn map(lines: &[&CoverageLine]) -> String {
-    let (from, to) = (lines[0].from.unix(), lines[lines.len() - 1].to.unix());
-    let width = MAP_WIDTH as i64;
-    let cell = |index: i64| from + (to - from) * index / width;
-    let rank = |state: State| match state {
-        State::Proven => 0,
-        State::ProvenEarlier => 1,
-        State::Pending => 2,
-        State::Expired => 3,
-        State::Gap | State::Absent => 4,
-        State::Unreadable => 5,
-        State::Missing => 6,
-        State::Invalid => 7,
-    };
-    let glyph = |state: State| match state {
-        State::Proven => '█',
-        State::ProvenEarlier => '▓',
-        State::Pending => '~',
-        State::Invalid => 'X',
-        State::Unreadable => '?',
-        State::Missing => '!',
-        State::Expired | State::Gap | State::Absent => '·',
-    };
-    (0..width)
-        .map(|i| {
-            let (start, end) = (cell(i), cell(i + 1).max(cell(i) + 1));
-            let inside = lines.iter().filter(|l| l.from.unix() < end && start < l.to.unix());
-            inside.map(|l| l.state).max_by_key(|s| rank(*s)).map_or('·', glyph)
-        })
-        .collect()
-}
-
-fn encryption(out: &mut String, report: &Report, painter: &Painter) {
-    let mut lines: BTreeMap<(&str, String), u64> = BTreeMap::new();
-    for line in &report.encryption {
-        let mut how = line.sse.clone().unwrap_or_else(|| "not encrypted".into());
-        if let Some(key) = &line.key {
-            let _ = write!(how, " {key}");
-        }
-        if line.bucket_key == Some(true) {
-            how.push_str(" (Bucket Key)");
-        }
-        *lines.entry((line.kind, how)).or_default() += line.objects;
-    }
-    if lines.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "\n{}", painter.bold("Encryption"));
-    for ((kind, how), objects) in lines {
-        let _ = writeln!(out, "  {:12} {how}", counted(objects, kind));
     }
 }
 
@@ -313,15 +158,19 @@ pub(crate) fn explanation(e: &Explanation, painter: &Painter) -> String {
         let _ = writeln!(out, "\n{}", painter.bold("Findings"));
         for f in &e.findings {
             let _ = writeln!(out, "  {} {}", painter.class(f.class), painter.bold(&f.code));
-            finding(&mut out, f, painter);
-            let _ = writeln!(out, "    {}", painter.dim(&format!("→ {}", f.remedy)));
+            finding::one(&mut out, f, painter);
+            painter.prose(&mut out, 4, 2, &format!("→ {}", f.remedy));
         }
     }
     out
 }
 
-/// Object names come from whoever could write to the bucket: no control characters reach the
-/// terminal.
+/// Object names come from whoever could write to the bucket: no control character reaches the
+/// terminal, nor one that reverses what stands beside it (Unicode TR 36, section 2.4).
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if obeyed(c) { '\u{fffd}' } else { c }).collect()
 }

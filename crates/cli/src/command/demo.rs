@@ -16,12 +16,12 @@ use verifier::request::NoProgress;
 use verifier::{Report, Request};
 
 use crate::args::{Demo, Format, Global, Scope};
-use crate::command::{deliver, mirror, verify};
+use crate::command::{deliver, mirror};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::output::counted;
 use crate::progress::Bar;
-use crate::{backend, output};
+use crate::{backend, output, render};
 
 const ACCOUNTS: [&str; 2] = ["111122223333", "444455556666"];
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
@@ -69,8 +69,8 @@ pub(crate) async fn run(global: &Global, options: &Demo) -> Result<u8, CliError>
     step("2. Verify the trail")?;
     let target = format!("s3://{BUCKET}/{PREFIX}");
     let clean = check(&global, &target, end, &store).await?;
-    verify::write(&clean, Format::Text, None)?;
-    verify::write(&clean, Format::Json, Some(&dir.join("report-clean.json")))?;
+    render::write(&clean, Format::Text, None, None)?;
+    render::write(&clean, Format::Json, Some(&dir.join("report-clean.json")), None)?;
 
     step("3. Tamper with a mirrored copy, as somebody with access to the bucket could")?;
     let copy = dir.join("copy");
@@ -81,13 +81,16 @@ pub(crate) async fn run(global: &Global, options: &Demo) -> Result<u8, CliError>
 
     step("4. Verify the copy")?;
     let tampered = check(&global, &copy.display().to_string(), end, &store).await?;
-    verify::write(&tampered, Format::Text, None)?;
+    render::write(&tampered, Format::Text, None, None)?;
     let report = dir.join("report-tampered.json");
-    verify::write(&tampered, Format::Json, Some(&report))?;
+    render::write(&tampered, Format::Json, Some(&report), None)?;
+    let page = dir.join("report-tampered.html");
+    render::write(&tampered, Format::Html, Some(&page), None)?;
 
     step("Again, by hand")?;
     output::print(&by_hand(dir, end))?;
     output::print(&format!("\nReport of the tampered copy: {}\n", report.display()))?;
+    output::print(&format!("The same as a page: {}\n", page.display()))?;
     let right = clean.verdict == Verdict::Verified && tampered.verdict == Verdict::Tampered;
     if !right {
         output::error("the verdicts are not as they must be; please report this");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use verifier::request::NoProgress;
 
-use crate::args::{Explain, Format, Global, Scope};
+use crate::args::{Explain, Global, PlainFormat, Scope};
 use crate::error::CliError;
 use crate::{backend, output, text};
 
@@ -16,14 +16,12 @@ pub(crate) async fn run(global: &Global, options: &Explain) -> Result<u8, CliErr
     let explanation =
         verifier::explain::explain(&target.request, &target.ports, &options.object).await?;
     let text = match options.format {
-        Format::Json => {
+        PlainFormat::Json => {
             let mut json = serde_json::to_string_pretty(&explanation).unwrap_or_default();
             json.push('\n');
             json
         }
-        Format::Text => {
-            text::explanation(&explanation, &text::Painter { color: output::colored() })
-        }
+        PlainFormat::Text => text::explanation(&explanation, &text::Painter::stdout()),
     };
     output::print(&text)?;
     Ok(explanation.verdict.exit_code())

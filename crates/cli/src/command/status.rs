@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use verifier::request::NoProgress;
 
-use crate::args::{Format, Global, Status};
+use crate::args::{Global, PlainFormat, Status};
 use crate::error::CliError;
 use crate::{backend, output, text};
 
@@ -17,12 +17,12 @@ pub(crate) async fn run(global: &Global, options: &Status) -> Result<u8, CliErro
         output::note(&format!("no chain and no log was found below {}", options.target));
     }
     let text = match options.format {
-        Format::Json => {
+        PlainFormat::Json => {
             let mut json = serde_json::to_string_pretty(&chains).unwrap_or_default();
             json.push('\n');
             json
         }
-        Format::Text => text::status(&chains, &text::Painter { color: output::colored() }),
+        PlainFormat::Text => text::status(&chains, &text::Painter::stdout()),
     };
     output::print(&text)?;
     Ok(0)

@@ -1,61 +1,68 @@
 //! `verify`: proves a trail and writes the report in every form asked for.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use verifier::finding::Class;
 use verifier::report::{Report, Verdict};
 
-use crate::args::{FailOn, Format, Global, Verify};
+use crate::args::{FailOn, Format, Global, Verify, WebhookKind};
 use crate::error::CliError;
 use crate::progress::Bar;
-use crate::text::{self, Painter};
-use crate::{backend, output};
+use crate::stream::{Stream, Watch};
+use crate::{backend, output, render};
 
 pub(crate) async fn run(global: &Global, options: &Verify) -> Result<u8, CliError> {
-    let outputs = pair(&options.format, &options.output)?;
+    let outputs = render::pair(&options.format, &options.output)?;
+    let previous = options.previous.as_deref().map(super::report::json).transpose()?;
+    // Of several NDJSON outputs the first is written as the run goes.
+    let streamed = outputs.iter().position(|(format, _)| *format == Format::Ndjson);
     let bar = Arc::new(Bar::new());
+    let stream = streamed.map(|i| Stream::open(outputs[i].1.as_deref())).transpose()?;
+    let watch = Arc::new(Watch { bar: bar.clone(), stream });
     let target = options.target.as_deref();
-    let mut opened = backend::open_target(global, target, &options.scope, bar.clone()).await?;
+    let mut opened = backend::open_target(global, target, &options.scope, watch.clone()).await?;
     backend::apply(&options.checks, &mut opened.request)?;
     let report = verifier::verify(&opened.request, &opened.ports).await;
     bar.finish();
     let report = report?;
-    for (format, output) in &outputs {
-        write(&report, *format, output.as_deref())?;
+    // One form that cannot be written keeps no other back.
+    let mut failed = None;
+    for (i, (format, output)) in outputs.iter().enumerate() {
+        let output = output.as_deref();
+        let written = match watch.stream.as_ref().filter(|_| streamed == Some(i)) {
+            Some(stream) => stream.finish(&report).map_err(|e| output::failed(output, e)),
+            None => render::write(&report, *format, output, previous.as_ref()),
+        };
+        failed = failed.or(written.err());
     }
-    Ok(exit_code(&report, &options.fail_on))
+    if let Some(key) = &options.sign {
+        let envelope = super::report::sign(global, key, &report);
+        let written = envelope.and_then(|bytes| render::save(&options.evidence, &bytes));
+        failed = failed.or(written.err());
+    }
+    tell(options, &report).await;
+    match failed {
+        Some(e) => Err(e),
+        None => Ok(exit_code(&report, &options.fail_on)),
+    }
 }
 
-/// The n-th output is for the n-th format; formats without one go to stdout, at most one.
-fn pair(
-    formats: &[Format],
-    outputs: &[PathBuf],
-) -> Result<Vec<(Format, Option<PathBuf>)>, CliError> {
-    let formats = if formats.is_empty() { &[Format::Text][..] } else { formats };
-    if outputs.len() > formats.len() {
-        return Err(CliError::usage("there are more --output than --format"));
-    }
-    if formats.len() > outputs.len() + 1 {
-        return Err(CliError::usage("at most one --format goes without --output"));
-    }
-    Ok(formats.iter().enumerate().map(|(i, f)| (*f, outputs.get(i).cloned())).collect())
-}
-
-pub(crate) fn write(
-    report: &Report,
-    format: Format,
-    output: Option<&Path>,
-) -> Result<(), CliError> {
-    let color = output.is_none() && output::colored();
-    let text = match format {
-        Format::Text => text::report(report, &Painter { color }),
-        Format::Json => report.to_json(),
+/// A failure to tell is told here, and changes nothing.
+async fn tell(options: &Verify, report: &Report) {
+    let Some(url) = options.webhook.clone() else { return };
+    let kind = match options.webhook_kind {
+        WebhookKind::Json => notify::Kind::Json,
+        WebhookKind::Slack => notify::Kind::Slack,
     };
-    match output {
-        None => output::print(&text),
-        Some(path) => std::fs::write(path, text)
-            .map_err(|e| CliError::file("cannot write the report", path, e)),
+    let written = options.output.first().map(|path| path.display().to_string());
+    let report = report.clone();
+    let sent = tokio::task::spawn_blocking(move || {
+        notify::Webhook::new(&url, kind, false)?.send(&report, written.as_deref())
+    });
+    match sent.await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => output::error(&e.to_string()),
+        Err(e) => output::error(&format!("the webhook was not told: {e}")),
     }
 }
 
@@ -76,20 +83,5 @@ fn exit_code(report: &Report, fail_on: &[FailOn]) -> u8 {
         Verdict::Noncompliant.exit_code()
     } else {
         code
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formats_and_outputs_pair_in_order() {
-        let path = PathBuf::from("r.json");
-        let paired = pair(&[Format::Json, Format::Text], std::slice::from_ref(&path)).unwrap();
-        assert_eq!(paired, [(Format::Json, Some(path.clone())), (Format::Text, None)]);
-        assert_eq!(pair(&[], &[]).unwrap(), [(Format::Text, None)]);
-        assert!(pair(&[Format::Json, Format::Text], &[]).is_err());
-        assert!(pair(&[Format::Json], &[path.clone(), path]).is_err());
     }
 }
