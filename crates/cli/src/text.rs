@@ -8,6 +8,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
+use anstyle::{AnsiColor, Style};
 use terminal_size::{Width, terminal_size_of};
 use textwrap::{Options, WordSplitter};
 use trail::Timestamp;
@@ -29,6 +30,10 @@ pub(crate) struct Painter {
     color: bool,
     /// Columns; None: as long as lines get, which is what a pipe or a file is to have.
     width: Option<usize>,
+}
+
+fn color(color: AnsiColor) -> Style {
+    Style::new().fg_color(Some(color.into()))
 }
 
 impl Painter {
@@ -57,30 +62,30 @@ impl Painter {
         }
     }
 
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
     fn bold(&self, text: &str) -> String {
-        self.paint("1", text)
+        self.paint(Style::new().bold(), text)
     }
 
     fn verdict(&self, verdict: Verdict) -> String {
-        let code = match verdict {
-            Verdict::Verified => "1;32",
-            Verdict::Tampered => "1;31",
-            _ => "1;33",
+        let style = match verdict {
+            Verdict::Verified => color(AnsiColor::Green).bold(),
+            Verdict::Tampered => color(AnsiColor::Red).bold(),
+            _ => color(AnsiColor::Yellow).bold(),
         };
-        self.paint(code, &verdict.as_str().to_uppercase())
+        self.paint(style, &verdict.as_str().to_uppercase())
     }
 
     fn class(&self, class: &str) -> String {
-        let code = match class {
-            "tampered" => "1;31",
-            "info" => "36",
-            _ => "33",
+        let style = match class {
+            "tampered" => color(AnsiColor::Red).bold(),
+            "info" => color(AnsiColor::Cyan),
+            _ => color(AnsiColor::Yellow),
         };
-        self.paint(code, class)
+        self.paint(style, class)
     }
 }
 
@@ -130,7 +135,11 @@ fn lag_text(seconds: i64) -> String {
 /// One object's chain of custody.
 pub(crate) fn explanation(e: &Explanation, painter: &Painter) -> String {
     let mut out = String::new();
-    let title = if e.proven { painter.paint("1;32", "PROVEN") } else { painter.verdict(e.verdict) };
+    let title = if e.proven {
+        painter.paint(color(AnsiColor::Green).bold(), "PROVEN")
+    } else {
+        painter.verdict(e.verdict)
+    };
     let _ = writeln!(out, "{title}  {} ({})", printable(&e.object), e.kind);
     let mut line = |name: &str, value: &Option<String>| {
         if let Some(value) = value {

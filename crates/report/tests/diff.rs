@@ -78,7 +78,7 @@ fn nothing_changed() {
     let text = diff.text(false);
     assert!(text.contains("VERIFIED → VERIFIED  s3://b\n"), "{text}");
     assert!(text.ends_with("  nothing is worse than before\n"), "{text}");
-    assert!(diff.text(true).contains("\x1b[1;32mVERIFIED\x1b[0m"));
+    assert!(diff.text(true).contains("\x1b[1m\x1b[32mVERIFIED\x1b[0m"));
 }
 
 #[test]

@@ -400,3 +400,37 @@ fn readers_stay_compatible_a_program_that_only_knows_get_object_reads_a_log() {
     }
     assert_eq!(records, 30);
 }
+
+/// Peak memory of this process, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "writes 5 GiB to the disk and reads them back; run it by itself, with --ignored"]
+fn an_object_of_5_gib_streams_in_constant_memory() {
+    let f = Fixture::new();
+    let (s3, arn) = (f.root(), f.key());
+    let piece: Vec<u8> = (0..1 << 20).map(|i: u32| i.to_le_bytes()[1]).collect();
+    let mut writer = s3.put_object(BUCKET, "large", PutObject::new(kms(&arn))).unwrap();
+    writer.write(&piece).unwrap();
+    let before = peak_memory();
+    for _ in 1..5 << 10 {
+        writer.write(&piece).unwrap();
+    }
+    assert_eq!(writer.finish().unwrap().sse.algorithm, Some(SseAlgorithm::Kms));
+    let mut reader = s3.open("large").unwrap();
+    let mut at = 0;
+    while let Some(chunk) = reader.next_chunk().unwrap() {
+        let from = at % piece.len();
+        assert_eq!(chunk, &piece[from..from + chunk.len()]);
+        at += chunk.len();
+    }
+    assert_eq!(at, 5 << 30);
+    let grown = peak_memory() - before;
+    assert!(grown < 16 << 10, "{grown} KiB more for 5 GiB");
+}

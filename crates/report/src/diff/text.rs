@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use anstyle::{AnsiColor, Style};
+
 use crate::diff::{Diff, Encryption, PastFinding, Sets};
 
 /// Lines of one kind that are printed; the JSON form has them all.
@@ -12,9 +14,13 @@ struct Page {
     color: bool,
 }
 
+fn color(color: AnsiColor) -> Style {
+    Style::new().fg_color(Some(color.into()))
+}
+
 impl Page {
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
     fn line(&mut self, text: &str) {
@@ -27,7 +33,7 @@ impl Page {
         if items.is_empty() {
             return;
         }
-        let title = self.paint("1", &format!("{title}: {}", items.len()));
+        let title = self.paint(Style::new().bold(), &format!("{title}: {}", items.len()));
         let _ = write!(self.out, "\n{title}\n");
         for item in items.iter().take(LINES_MAX) {
             let text = show(self, item);
@@ -39,10 +45,10 @@ impl Page {
     }
 
     fn finding(&self, f: &PastFinding) -> String {
-        let code = match &*f.class {
-            "tampered" => "1;31",
-            "info" => "36",
-            _ => "33",
+        let style = match &*f.class {
+            "tampered" => color(AnsiColor::Red).bold(),
+            "info" => color(AnsiColor::Cyan),
+            _ => color(AnsiColor::Yellow),
         };
         let place = [&f.account, &f.region, &f.trail].into_iter().flatten();
         let place = place.map(String::as_str).collect::<Vec<_>>().join(" ");
@@ -50,8 +56,8 @@ impl Page {
         let accepted = if f.state == "open" { "" } else { " (accepted)" };
         format!(
             "  {} {}{times}{accepted}\n    {}\n    {}",
-            self.paint(code, &printable(&f.class)),
-            self.paint("1", &printable(&f.code)),
+            self.paint(style, &printable(&f.class)),
+            self.paint(Style::new().bold(), &printable(&f.code)),
             printable(f.object.as_deref().unwrap_or(&place)),
             printable(&f.message),
         )
@@ -99,12 +105,12 @@ pub(super) fn render(diff: &Diff, color: bool) -> String {
 
 fn head(page: &mut Page, diff: &Diff) {
     let paint = |verdict: &str| {
-        let code = match verdict {
-            "verified" => "1;32",
-            "tampered" => "1;31",
-            _ => "1;33",
+        let style = match verdict {
+            "verified" => color(AnsiColor::Green).bold(),
+            "tampered" => color(AnsiColor::Red).bold(),
+            _ => color(AnsiColor::Yellow).bold(),
         };
-        page.paint(code, &printable(verdict).to_uppercase())
+        page.paint(style, &printable(verdict).to_uppercase())
     };
     let title = format!(
         "{} → {}  {}",
