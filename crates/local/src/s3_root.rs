@@ -5,6 +5,7 @@
 //! generation is too old. What was written stays as it is, under its own generation.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,11 @@ impl S3Roots {
     /// All generations.
     pub(crate) fn read(&self) -> Result<Arc<Generations>, FileError> {
         let opened = self.cache.get(&self.path, |bytes| self.open(bytes))?;
-        opened.ok_or_else(|| FileError::content(&self.path, "it does not exist"))
+        opened.ok_or_else(|| self.missing())
+    }
+
+    fn missing(&self) -> FileError {
+        FileError::new("reading", &self.path, io::ErrorKind::NotFound.into())
     }
 
     /// The generation to wrap with, which is a new one when the last has served its time.
@@ -92,8 +97,7 @@ impl S3Roots {
             return Ok((id, generations));
         }
         let _lock = files.lock("s3-root")?;
-        let missing = || FileError::content(&self.path, "it does not exist");
-        let mut file: RootsFile = read_json(&self.path)?.ok_or_else(missing)?;
+        let mut file: RootsFile = read_json(&self.path)?.ok_or_else(|| self.missing())?;
         // Another process may have made one while we waited.
         if !file.generations.last().is_some_and(|g| fresh(g.created, now)) {
             let next = file.generations.iter().map(|g| g.id).max().unwrap_or(0) + 1;
@@ -103,7 +107,7 @@ impl S3Roots {
             files.replace_json(&self.path, &file)?;
         }
         let generations = self.read()?;
-        let (id, _) = generations.newest().ok_or_else(missing)?;
+        let (id, _) = generations.newest().ok_or_else(|| self.missing())?;
         Ok((id, generations))
     }
 

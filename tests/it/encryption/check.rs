@@ -81,7 +81,10 @@ fn every_failing_item_is_told_with_its_remedy() {
 
     let disabled = store.create_key(&region("us-east-1")).unwrap().to_string();
     kms.disable_key(&disabled).unwrap();
-    fails(&[set("encryption.kms_key", &disabled)], &["is Disabled", "enable it"]);
+    let disabled = [set("encryption.kms_key", &disabled)];
+    fails(&disabled, &["is Disabled", "enable it"]);
+    let told = check(&site, &disabled).run().exits(1).stdout;
+    assert!(!told.contains("takes log files"), "nothing is said of what was not tried: {told}");
 
     let deny = json!({"Sid": "closed", "Effect": "Deny", "Principal": "*",
         "Action": "s3:PutObject", "Resource": format!("arn:aws:s3:::{BUCKET}/*")});

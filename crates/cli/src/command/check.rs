@@ -75,6 +75,8 @@ async fn items(
             format!("set destination.region to {found}, or name another bucket"),
         )),
     }
+    // Without its key, a log's put would be another one.
+    let mut as_sent = true;
     if config.uses_kms() {
         let key = key(store, config, &plan, &mut items).await?;
         let bucket_key = config.encryption.bucket_key;
@@ -83,10 +85,13 @@ async fn items(
             _ => producer::Sse::S3,
         };
         (plan.logs, plan.digests) = (sse(config.encryption.logs), sse(config.encryption.digests));
+        as_sent = key.is_some();
     }
     items.extend(signing_file(config));
     if known.is_some_and(|(_, found)| found == region) {
-        items.push(writing(store, &plan).await?);
+        if as_sent {
+            items.push(writing(store, &plan).await?);
+        }
         items.extend(chains(store, config, plan).await);
     }
     Ok(items)

@@ -74,6 +74,16 @@ fn the_root_key_must_be_there_closed_and_the_right_one() {
 }
 
 #[test]
+fn lost_root_keys_of_sse_s3_are_not_blamed_on_the_root_key() {
+    let f = Fixture::new();
+    fs::remove_file(f.dir.path().join("s3-root.json")).unwrap();
+    let Err(error @ OpenError::File(_)) = open(f.dir.path(), &OpenOptions::default()) else {
+        panic!("it opened, or something else is blamed");
+    };
+    assert!(error.to_string().contains("s3-root.json"), "{error}");
+}
+
+#[test]
 fn buckets_stay_in_their_region() {
     let f = Fixture::new();
     assert!(!f.store.create_bucket(BUCKET, &region("us-east-1")).unwrap());
