@@ -28,10 +28,12 @@ struct Entry {
 }
 
 /// What a Bucket Key is shared within: as in S3, each requester has its own, so that nobody
-/// reads by what another was allowed.
+/// reads by what another was allowed. A service is another requester for each resource that it
+/// acts for, because a key policy may tell them apart (`aws:SourceArn`).
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {
     pub(crate) requester: &'a Principal,
+    pub(crate) source_arn: Option<&'a str>,
     pub(crate) context: &'a Pairs,
 }
 
@@ -43,7 +45,7 @@ enum Subject {
     Read(Vec<u8>),
 }
 
-type Name = (Subject, Principal, Pairs);
+type Name = (Subject, Principal, Option<String>, Pairs);
 
 /// The Bucket Keys that are in use; each for five minutes and 10,000 objects at most, so that
 /// the key service is asked again and again whether the key may still be used.
@@ -81,7 +83,8 @@ impl BucketKeys {
         now: Timestamp,
         make: impl FnOnce() -> Result<BucketKey, KeyError>,
     ) -> Result<Arc<BucketKey>, KeyError> {
-        let name = (subject, shared.requester.clone(), shared.context.clone());
+        let Shared { requester, source_arn, context } = shared;
+        let name = (subject, requester.clone(), source_arn.map(str::to_owned), context.clone());
         // Held while the key is made, so that a burst of puts makes one.
         let mut entries = guard(&self.0);
         if let Some(entry) = entries.get_mut(&name)
@@ -118,7 +121,7 @@ mod tests {
                 made.set(made.get() + 1);
                 Ok(BucketKey { key: SecretKey::generate()?, wrapped: Vec::new() })
             };
-            let shared = Shared { requester, context: &Pairs::new() };
+            let shared = Shared { requester, source_arn: None, context: &Pairs::new() };
             keys.for_writing("b", "arn", shared, at, make).unwrap();
         };
         let start = Timestamp::EPOCH + Duration::from_secs(1000);

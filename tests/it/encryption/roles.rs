@@ -230,6 +230,25 @@ fn cloudtrail_itself_may_write_for_its_trail_and_nothing_else() {
 }
 
 #[test]
+fn a_bucket_key_made_for_one_trail_serves_no_other() {
+    let f = Fixture::new();
+    let arn = delivered(&f, &[], true);
+    // The bucket takes any trail of the service; the key knows one.
+    let open = json!({
+        "Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"},
+        "Action": "s3:PutObject", "Resource": format!("arn:aws:s3:::{BUCKET}/*"),
+    });
+    f.root().put_bucket_policy(BUCKET, &document(&[open])).unwrap();
+    let put = |trail: &str| {
+        let cloudtrail = f.s3_of(&service("cloudtrail.amazonaws.com")).on_behalf_of(trail);
+        answer(cloudtrail.put_bytes(BUCKET, "next", log(&arn, true), BODY))
+    };
+    assert_eq!(put(TRAIL), is(200, ""));
+    // Even with the other's name in the encryption context.
+    assert_eq!(put(&TRAIL.replace("main", "other")), is(403, "AccessDenied"));
+}
+
+#[test]
 fn one_key_serves_all_accounts_and_regions_of_an_organization() {
     let f = Fixture::new();
     let arn = f.key();

@@ -125,7 +125,7 @@ impl Inner {
             let arn = arn.to_string();
             // Also with a key that is still cached: disabling it must bite at once.
             self.kms_usable(&bucket.region, &arn)?;
-            let shared = Shared { requester: &who.caller.principal, context: &context };
+            let shared = who.sharing(&context);
             let bucket_key = self.bucket_keys.for_writing(
                 bucket.name,
                 &arn,
@@ -279,7 +279,7 @@ impl Inner {
     ) -> Result<SecretKey, KeyError> {
         // Also with a key that is still cached: disabling it must bite at once.
         self.kms_usable(&bucket.region, arn)?;
-        let shared = Shared { requester: &who.caller.principal, context };
+        let shared = who.sharing(context);
         let unwrap = || {
             let key = self.decrypt_of(who, bucket, arn, wrapped, context)?;
             Ok(BucketKey { key, wrapped: Vec::new() })
@@ -292,6 +292,11 @@ impl Inner {
 }
 
 impl Requester {
+    fn sharing<'a>(&'a self, context: &'a Pairs) -> Shared<'a> {
+        let source_arn = self.source_arn.as_deref();
+        Shared { requester: &self.caller.principal, source_arn, context }
+    }
+
     fn for_kms<'a>(&'a self, via: &'a str) -> Use<'a> {
         Use { caller: &self.caller, via: Some(via), source_arn: self.source_arn.as_deref() }
     }

@@ -88,7 +88,7 @@ impl ObjectWriter {
         };
         let meta_bytes = serde_json::to_vec(&meta).map_err(|e| name.invalid(e.to_string()))?.len();
         let sealing = Writer::new(file, name.bucket, name.key, method.clone(), &keys, meta_bytes)
-            .map_err(|e| name.sealing(e))?;
+            .map_err(|e| failed(name, &temp, e))?;
         Ok(Self {
             inner: Arc::clone(inner),
             bucket: name.bucket.to_owned(),
