@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use report::ndjson::{Record, records};
 use verifier::report::{Report, ReportedFinding};
@@ -15,7 +15,8 @@ use crate::progress::Bar;
 /// What a run is watched by: a person at a terminal, and a reader of NDJSON if there is one.
 pub(crate) struct Watch {
     pub(crate) bar: Arc<Bar>,
-    pub(crate) stream: Option<Stream>,
+    /// Set when the run is about to begin: a question that cannot be asked spoils no file.
+    pub(crate) stream: OnceLock<Stream>,
 }
 
 impl Progress for Watch {
@@ -26,7 +27,7 @@ impl Progress for Watch {
         self.bar.done(bytes);
     }
     fn found(&self, finding: &ReportedFinding) {
-        if let Some(stream) = &self.stream {
+        if let Some(stream) = self.stream.get() {
             stream.found(finding);
         }
     }

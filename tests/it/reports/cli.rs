@@ -86,6 +86,16 @@ fn ndjson_has_every_finding_once_and_ends_with_its_count() {
 }
 
 #[test]
+fn a_question_that_cannot_be_asked_spoils_no_earlier_report() {
+    let dir = TempDir::new().unwrap();
+    let lines = path(&dir, "r.ndjson");
+    std::fs::write(&lines, "yesterday's").unwrap();
+    let times = ["--start", "2026-02-01T00:00:00Z", "--end", "2026-01-01T00:00:00Z"];
+    verify(&[&times[..], &["--format", "ndjson", "--output", &lines]].concat()).exits(2);
+    assert_eq!(read(&lines), "yesterday's");
+}
+
+#[test]
 fn evidence_is_signed_checked_and_refused_when_it_was_changed() {
     let dir = TempDir::new().unwrap();
     let pem = fixture("keys/throwaway-test-signing-key.pem");

@@ -9,6 +9,7 @@ use producer::{Delivery, Destination, Ports};
 use trail::error::KeyError;
 use trail::name::{KeyArn, KeyRef, partition_of};
 use trail::ports::{KeyInfo, KeyService as _, Pairs, Precondition};
+use zeroize::Zeroizing;
 
 use crate::args::{Check, Global};
 use crate::config::{self, Config};
@@ -227,7 +228,8 @@ fn signing_file(config: &Config) -> Option<Item> {
     };
     let path = config.path(std::path::Path::new(path));
     let remedy = "name a PEM file with an RSA private key of at least 2048 bits";
-    Some(match std::fs::read_to_string(&path).map(|pem| PemSigner::new(&pem, None)) {
+    let pem = std::fs::read_to_string(&path).map(Zeroizing::new);
+    Some(match pem.map(|pem| PemSigner::new(&pem, None)) {
         Ok(Ok(signer)) => {
             let fingerprint = &signer.public_key().fingerprint;
             Item::Fine(format!("signing key {} ({fingerprint})", path.display()))

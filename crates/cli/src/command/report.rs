@@ -6,7 +6,9 @@ use std::path::Path;
 
 use encryptor::signing::RsaKey;
 use local::kms::Message;
-use report::evidence::{self, ENVELOPE_BYTES_MAX, EvidenceError, PublicKey, Signature};
+use report::evidence::{
+    self, ENVELOPE_BYTES_MAX, EvidenceError, PublicKey, REPORT_BYTES_MAX, Signature,
+};
 use report::past::Past;
 use trail::Sha256;
 use trail::name::KeyArn;
@@ -16,9 +18,6 @@ use zeroize::Zeroizing;
 use crate::args::{Diff, Global, PlainFormat, ReportAction, ReportVerify};
 use crate::error::CliError;
 use crate::{backend, output, render};
-
-/// Two reports and what is between them; evidence may hold the larger.
-const REPORT_BYTES_MAX: usize = evidence::REPORT_BYTES_MAX;
 
 pub(crate) fn run(action: &ReportAction) -> Result<u8, CliError> {
     match action {

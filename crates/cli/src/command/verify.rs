@@ -1,6 +1,6 @@
 //! `verify`: proves a trail and writes the report in every form asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use verifier::finding::Class;
 use verifier::report::{Report, Verdict};
@@ -17,11 +17,13 @@ pub(crate) async fn run(global: &Global, options: &Verify) -> Result<u8, CliErro
     // Of several NDJSON outputs the first is written as the run goes.
     let streamed = outputs.iter().position(|(format, _)| *format == Format::Ndjson);
     let bar = Arc::new(Bar::new());
-    let stream = streamed.map(|i| Stream::open(outputs[i].1.as_deref())).transpose()?;
-    let watch = Arc::new(Watch { bar: bar.clone(), stream });
+    let watch = Arc::new(Watch { bar: bar.clone(), stream: OnceLock::new() });
     let target = options.target.as_deref();
     let mut opened = backend::open_target(global, target, &options.scope, watch.clone()).await?;
     backend::apply(&options.checks, &mut opened.request)?;
+    if let Some(i) = streamed {
+        let _ = watch.stream.set(Stream::open(outputs[i].1.as_deref())?);
+    }
     let report = verifier::verify(&opened.request, &opened.ports).await;
     bar.finish();
     let report = report?;
@@ -29,7 +31,7 @@ pub(crate) async fn run(global: &Global, options: &Verify) -> Result<u8, CliErro
     let mut failed = None;
     for (i, (format, output)) in outputs.iter().enumerate() {
         let output = output.as_deref();
-        let written = match watch.stream.as_ref().filter(|_| streamed == Some(i)) {
+        let written = match watch.stream.get().filter(|_| streamed == Some(i)) {
             Some(stream) => stream.finish(&report).map_err(|e| output::failed(output, e)),
             None => render::write(&report, *format, output, previous.as_ref()),
         };
